@@ -1,0 +1,49 @@
+//! The context that a test's parameters are made from.
+
+use crate::test::Test;
+
+/// What a parameter of a test is made from: the test's name, and its databases, leased when first asked for.
+#[derive(Debug)]
+pub struct Context {
+    test: &'static Test,
+}
+
+impl Context {
+    pub(crate) fn new(test: &'static Test) -> Self {
+        Context { test }
+    }
+
+    /// The test's name as the runner prints it: `module::path::function`.
+    pub fn test_name(&self) -> &'static str {
+        self.test.name
+    }
+}
+
+/// A type that can be a parameter of a `#[ptest::db_test]` function.
+///
+/// Implement it for a type of your own, built from the types that ptest knows:
+///
+/// ```ignore
+/// struct TestApp { pool: PgPool }
+///
+/// impl ptest::FromContext for TestApp {
+///     async fn from_context(cx: &mut ptest::Context) -> ptest::Result<Self> {
+///         Ok(TestApp { pool: PgPool::from_context(cx).await? })
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a `#[ptest::db_test]` function",
+    label = "not a database type that ptest knows",
+    note = "with the feature `sqlx-postgres`: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`",
+    note = "with the feature `sqlx-sqlite`: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`, `ptest::SqliteUrl`",
+    note = "always: `ptest::PgUrl`, `ptest::TestDatabase`, and your own types that implement `ptest::FromContext`"
+)]
+pub trait FromContext: Sized {
+    /// Makes the value for one run of one test.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
+    fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}

@@ -1,0 +1,1 @@
+//! The driver types that a test can ask for: the only folder that names them.

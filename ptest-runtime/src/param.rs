@@ -1,0 +1,1 @@
+//! The parameters that need no driver: the database's name and its address.

@@ -1,0 +1,108 @@
+//! The test as the macro describes it: constant data, written by the attribute, read by everything else.
+
+use std::time::Duration;
+
+/// One `#[ptest::db_test]` function, as its attribute describes it. Built in a `static` by the generated code.
+#[derive(Debug)]
+pub struct Test {
+    /// `module::path::function`, as the test runner prints it.
+    pub name: &'static str,
+    /// The folder of the package's `Cargo.toml` when it was compiled; the run-time variable of that name wins.
+    pub manifest_dir: &'static str,
+    /// Where the schema comes from.
+    pub migrations: Migrations,
+    /// SQL scripts to run inside the transaction before the body, in order.
+    pub fixtures: &'static [Fixture],
+    /// Wall time that the body may take.
+    pub timeout: Option<Duration>,
+    /// The body's tokio runtime.
+    pub flavor: Flavor,
+    /// Whether the body's clock starts paused (`tokio::time::pause`).
+    pub start_paused: bool,
+    /// Whether the function carries `#[should_panic]`: then a failure of the harness must not be a panic.
+    pub should_panic: bool,
+}
+
+/// Where a test's schema comes from: the arguments `migrations` and `migrator`.
+#[derive(Debug, Clone, Copy)]
+pub enum Migrations {
+    /// The folder that `sqlx.toml` names, else `migrations/` beside `Cargo.toml` where it exists.
+    Default,
+    /// `migrations = "dir"`, relative to the folder of `Cargo.toml`.
+    Dir(&'static str),
+    /// `migrations = false`: an empty database.
+    None,
+    /// `migrator = path::TO_MIGRATOR`.
+    #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+    Migrator(&'static sqlx::migrate::Migrator),
+}
+
+/// A script of the argument `fixtures`, embedded at compile time as sqlx does.
+#[derive(Debug)]
+pub struct Fixture {
+    /// The path as the attribute spells it, for error messages.
+    pub path: &'static str,
+    /// The script.
+    pub sql: &'static str,
+}
+
+/// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// `flavor = "current_thread"`, the default.
+    CurrentThread,
+    /// `flavor = "multi_thread"`, with `worker_threads` where given.
+    MultiThread(Option<usize>),
+}
+
+impl Test {
+    /// A test with every argument at its default.
+    pub const fn new(name: &'static str, manifest_dir: &'static str) -> Self {
+        Test {
+            name,
+            manifest_dir,
+            migrations: Migrations::Default,
+            fixtures: &[],
+            timeout: None,
+            flavor: Flavor::CurrentThread,
+            start_paused: false,
+            should_panic: false,
+        }
+    }
+
+    /// Sets where the schema comes from.
+    pub const fn migrations(mut self, migrations: Migrations) -> Self {
+        self.migrations = migrations;
+        self
+    }
+
+    /// Sets the scripts to run before the body.
+    pub const fn fixtures(mut self, fixtures: &'static [Fixture]) -> Self {
+        self.fixtures = fixtures;
+        self
+    }
+
+    /// Sets the wall time that the body may take, in milliseconds.
+    pub const fn timeout_ms(mut self, millis: u64) -> Self {
+        self.timeout = Some(Duration::from_millis(millis));
+        self
+    }
+
+    /// Sets the flavor of the body's runtime.
+    pub const fn flavor(mut self, flavor: Flavor) -> Self {
+        self.flavor = flavor;
+        self
+    }
+
+    /// Starts the body with its clock paused.
+    pub const fn start_paused(mut self, start_paused: bool) -> Self {
+        self.start_paused = start_paused;
+        self
+    }
+
+    /// Notes that the runner expects a panic.
+    pub const fn should_panic(mut self) -> Self {
+        self.should_panic = true;
+        self
+    }
+}
