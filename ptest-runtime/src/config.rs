@@ -11,3 +11,9 @@ impl ConfigError {
         None
     }
 }
+
+/// The slot to try first: nextest numbers the tests that run at the same time.
+#[cfg(feature = "sqlx-sqlite")]
+pub(crate) fn slot_hint() -> u32 {
+    std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok()).unwrap_or(0)
+}

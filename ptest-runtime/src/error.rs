@@ -23,6 +23,9 @@ pub struct Error {
 pub(crate) enum ErrorKind {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    #[cfg(feature = "sqlx-sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] crate::sqlite::SqliteError),
     #[error("cannot build a parameter of the test")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -32,6 +35,8 @@ impl ErrorKind {
     fn help(&self) -> Option<String> {
         match self {
             ErrorKind::Config(e) => e.help(),
+            #[cfg(feature = "sqlx-sqlite")]
+            ErrorKind::Sqlite(e) => e.help(),
             ErrorKind::Other(_) => None,
         }
     }

@@ -9,10 +9,14 @@ mod drivers;
 mod error;
 mod param;
 mod run;
+#[cfg(feature = "sqlx-sqlite")]
+mod sqlite;
 mod test;
 
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
+#[cfg(feature = "sqlx-sqlite")]
+pub use sqlite::SqliteUrl;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
