@@ -6,7 +6,6 @@ mod parameters;
 mod schemas;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
@@ -102,16 +101,4 @@ async fn commit_in_savepoint(conn: &mut SqliteConnection, name: &str) {
     let mut transaction = conn.begin().await.unwrap();
     insert(&mut *transaction, name).await.unwrap();
     transaction.commit().await.unwrap();
-}
-
-/// Runs the ignored test `name` of this module in a process of its own, in the project's folder.
-fn child(name: &str, folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("{}::{name}", module_path!().split_once("::").unwrap().1)])
-        .args(["--ignored", "--nocapture", "--test-threads=1"])
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
