@@ -60,13 +60,20 @@ fn a_transaction_that_overflows_the_cache_leaves_nothing() {
 fn a_copy_without_a_journal_is_not_trusted() {
     let project =
         Project::new(&[USERS, ("2_big.sql", "create table big (x); insert into big values (zeroblob(10000000))")]);
-    project.pass(async |test| {
+    let (path, content) = project.pass(async |test| {
         let mut conn = test.connection().await.unwrap();
-        // SQLite cannot roll this back.
-        conn.execute("pragma journal_mode = off").await.unwrap();
+        let content = std::fs::read(test.slot.path()).unwrap();
+        let mode: String = sqlx::query_scalar("pragma journal_mode = off").fetch_one(&mut conn).await.unwrap();
+        assert_eq!(mode, "off");
         conn.execute("pragma cache_size = 10; update big set x = randomblob(10000000); drop table users")
             .await
             .unwrap();
+        (test.slot.path(), content)
+    });
+    assert!(content != std::fs::read(path).unwrap(), "SQLite has rolled back without a journal");
+    project.pass(async |test| {
+        let _conn = test.connection().await.unwrap();
+        assert!(content == std::fs::read(test.slot.path()).unwrap(), "the next test got the broken copy");
     });
     project.assert_clean();
 }
