@@ -2,6 +2,8 @@
 //!
 //! No case needs a database. `TRYBUILD=overwrite cargo test --test ui` writes the words anew.
 
+extern crate ptest as db;
+
 use std::env;
 use std::path::Path;
 use std::process::Command;

@@ -1,12 +1,19 @@
 //! Tests that compile, and pass. None asks for a database.
 
+mod arguments;
+mod functions;
 mod parameters;
 
 use ptest::{Context, FromContext, Result};
 
+/// Where a crate of the user's own passes ptest on.
+mod reexport {
+    pub(crate) use ptest::{__private, Error, FromContext};
+}
+
 /// Stands for what a driver gives.
 #[derive(Debug, Default)]
-pub(crate) struct Pool {
+struct Pool {
     used: u32,
 }
 
@@ -16,9 +23,9 @@ impl FromContext for Pool {
     }
 }
 
-/// A parameter with a type parameter of its own.
+/// Stands for a parameter that has a type parameter of its own.
 #[derive(Debug)]
-pub(crate) struct Checked<T>(T);
+struct Checked<T>(T);
 
 impl<T: FromContext> FromContext for Checked<T> {
     async fn from_context(cx: &mut Context) -> Result<Self> {
