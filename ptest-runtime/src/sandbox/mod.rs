@@ -73,6 +73,15 @@ struct Shared {
     lost: RefCell<Option<String>>,
 }
 
+/// What a sandbox is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Activity {
+    /// The backend works on a message of a client.
+    pub(crate) busy: bool,
+    /// How many messages have been taken from clients.
+    pub(crate) count: u64,
+}
+
 /// What is left of a sandbox.
 #[derive(Debug)]
 pub(crate) struct Remains {
@@ -115,6 +124,20 @@ impl Sandbox {
     /// Serves one client.
     pub(crate) fn attach(&self, stream: Box<dyn Transport>) {
         self.shared.attach(stream);
+    }
+
+    /// What the sandbox is at, once it has read all that its clients have sent.
+    pub(crate) async fn activity(&self) -> Activity {
+        // A task that yields runs again after the sockets have been polled; then the sessions have had their run.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+        Activity { busy: self.shared.turns.is_busy(), count: self.shared.turns.taken() }
+    }
+
+    /// Ends every session at once; the sandbox is still to be closed.
+    pub(crate) fn interrupt(&self) {
+        self.shared.signals.close();
     }
 
     /// Ends every session, and gives the backend back.
