@@ -65,7 +65,7 @@ struct Shared {
     turns: Turns,
     reported: Vec<(String, String)>,
     database: String,
-    constraints: RefCell<Constraints>,
+    constraints: Rc<RefCell<Constraints>>,
     signals: Signals,
     last_id: Cell<u32>,
     secret: i32,
@@ -101,7 +101,7 @@ impl Sandbox {
             turns: Turns::new(backend),
             reported,
             database: database.to_owned(),
-            constraints: RefCell::new(constraints),
+            constraints: Rc::new(RefCell::new(constraints)),
             signals: Signals::default(),
             last_id: Cell::new(0),
             secret,
@@ -209,7 +209,7 @@ impl Shared {
         }
         startup::put_welcome(&self.reported, id as i32, self.secret ^ id as i32, &mut client.out);
         client.flush().await;
-        let mut session = Session::new(id, self.constraints.borrow().clone());
+        let mut session = Session::new(id, Rc::clone(&self.constraints));
         match self.talk(&mut session, client).await {
             Ok(()) | Err(End::Disconnected) => {}
             Err(End::Malformed(what)) => Report::fatal("08P01", what).put(&mut client.out),
