@@ -9,6 +9,7 @@ mod drivers;
 mod error;
 mod param;
 mod run;
+mod server;
 mod test;
 
 pub use context::{Context, FromContext};

@@ -1,0 +1,3 @@
+//! The server that a test's databases live on.
+
+pub(crate) mod own;
