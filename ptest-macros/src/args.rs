@@ -158,7 +158,8 @@ impl Value<'_> {
     /// `= value`
     fn parse<T: Parse>(&self) -> Result<T> {
         self.equals()?;
-        self.input.parse().map_err(|_| self.expected(self.input.span()))
+        let span = self.input.span();
+        self.input.parse().map_err(|_| self.expected(span))
     }
 
     /// `(list)`

@@ -21,6 +21,8 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
         #(#attrs)*
         #[::core::prelude::v1::test]
         #vis fn #name() #output {
+            // What the types of a test's parameters are is no choice of the test's.
+            #[allow(clippy::needless_pass_by_value, clippy::unused_async)]
             #sig #body
             {
                 #test
