@@ -110,7 +110,7 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
     let passed = params.iter().zip(&names).map(|(param, name)| param.passed(name));
     let made = params
         .iter()
-        .map(|Param { ty, .. }| quote_spanned!(located(ty)=> <#ty as #krate::FromContext>::from_context(__cx).await?));
+        .map(|Param { ty, .. }| quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?));
     let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
     let cx = if params.is_empty() { quote!(_) } else { quote!(__cx) };
 

@@ -1,6 +1,7 @@
 //! The context that a test's parameters are made from.
 
 use crate::lease::{self, Opened, Slot, Verdict};
+use crate::run::BoxFuture;
 use crate::sandbox::Transport;
 use crate::server::{self, Address};
 use crate::template::Schema;
@@ -120,4 +121,10 @@ pub trait FromContext: Sized {
     ///
     /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
     fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}
+
+/// Makes one parameter. The type of the future does not depend on the trait, so a type that does not implement it is
+/// one error, at the type.
+pub fn param<'c, T: FromContext + 'c>(cx: &'c mut Context) -> BoxFuture<'c, crate::Result<T>> {
+    Box::pin(T::from_context(cx))
 }
