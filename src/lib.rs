@@ -2,7 +2,7 @@
 
 #[doc = include_str!("db_test.md")]
 pub use ptest_macros::db_test;
-pub use ptest_runtime::{Context, Error, FromContext, Result};
+pub use ptest_runtime::{Context, Error, FromContext, PgUrl, Result, TestDatabase};
 
 #[doc(hidden)]
 pub use ptest_runtime::__private;

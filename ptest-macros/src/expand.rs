@@ -112,12 +112,12 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
         .iter()
         .map(|Param { ty, .. }| quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?));
     let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
-    let cx = if params.is_empty() { quote!(_) } else { quote!(__cx) };
 
     if item.sig.asyncness.is_some() {
         quote! {
-            #krate::__private::run(&__TEST, |#cx| ::std::boxed::Box::pin(async move {
+            #krate::__private::run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
                 #(let #bindings = #made;)*
+                #krate::__private::start_body(__cx);
                 #ok(#name(#(#passed),*).await)
             }))
         }
@@ -125,8 +125,9 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
         quote! {
             #krate::__private::run_blocking(
                 &__TEST,
-                |#cx| ::std::boxed::Box::pin(async move {
+                |__cx| ::std::boxed::Box::pin(async move {
                     #(let #names = #made;)*
+                    #krate::__private::start_body(__cx);
                     #ok((#(#names,)*))
                 }),
                 |(#(#bindings,)*)| #name(#(#passed),*),
