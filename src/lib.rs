@@ -1,5 +1,6 @@
 //! Database tests that are isolated, rolled back and fast under any parallel runner.
 
+#[doc = include_str!("db_test.md")]
 pub use ptest_macros::db_test;
 pub use ptest_runtime::{Context, Error, FromContext, PgUrl, Result, TestDatabase};
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::lease::{self, Opened, Prober, Slot};
+use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
 use crate::sandbox::Transport;
 use crate::server::{self, Address};
@@ -170,4 +171,10 @@ pub trait FromContext: Sized {
     ///
     /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
     fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}
+
+/// Makes one parameter. The type of the future does not depend on the trait, so a type that does not implement it is
+/// one error, at the type.
+pub fn param<'c, T: FromContext + 'c>(cx: &'c mut Context) -> BoxFuture<'c, crate::Result<T>> {
+    Box::pin(T::from_context(cx))
 }

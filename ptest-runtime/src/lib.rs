@@ -28,7 +28,7 @@ pub use param::{PgUrl, TestDatabase};
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::context::start_body;
+    pub use crate::context::{param, start_body};
     pub use crate::run::{run, run_blocking};
     pub use crate::test::{Fixture, Flavor, Migrations, Test};
 }

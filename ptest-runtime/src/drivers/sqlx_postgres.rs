@@ -12,6 +12,7 @@ use crate::context::{Context, FromContext};
 use crate::server::{Address, Endpoint};
 use crate::template::ApplyError;
 
+#[diagnostic::do_not_recommend]
 impl FromContext for PgPool {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         let options = PgConnectOptions::from_context(cx).await?;
@@ -19,30 +20,35 @@ impl FromContext for PgPool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for PoolConnection<Postgres> {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         PgPool::from_context(cx).await?.acquire().await.map_err(crate::Error::other)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for PgConnection {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         PgConnectOptions::from_context(cx).await?.connect().await.map_err(crate::Error::other)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Transaction<'static, Postgres> {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         PgPool::from_context(cx).await?.begin().await.map_err(crate::Error::other)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for PgPoolOptions {
     async fn from_context(_: &mut Context) -> crate::Result<Self> {
         Ok(pool_options())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for PgConnectOptions {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         let address = cx.postgres().await?.address();
