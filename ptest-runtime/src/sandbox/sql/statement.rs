@@ -17,44 +17,83 @@ pub(crate) struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `BEGIN` and `START TRANSACTION`.
-    Begin { modes: Modes },
+    Begin {
+        modes: Modes,
+    },
     /// `COMMIT` and `END`.
-    Commit { chain: bool },
+    Commit {
+        chain: bool,
+    },
     /// `ROLLBACK` and `ABORT`.
-    Rollback { chain: bool },
-    Savepoint { name: Ident },
-    RollbackTo { name: Ident },
-    Release { name: Ident },
+    Rollback {
+        chain: bool,
+    },
+    Savepoint {
+        name: Ident,
+    },
+    RollbackTo {
+        name: Ident,
+    },
+    Release {
+        name: Ident,
+    },
     PrepareTransaction,
     CommitPrepared,
     RollbackPrepared,
     /// `SET [LOCAL|SESSION] TRANSACTION …`
-    SetTransaction { modes: Modes },
+    SetTransaction {
+        modes: Modes,
+    },
     /// `SET TRANSACTION SNAPSHOT …`
     SetTransactionSnapshot,
     /// `SET [LOCAL|SESSION] SESSION CHARACTERISTICS AS TRANSACTION …`
-    SetSessionCharacteristics { local: bool, modes: Modes },
+    SetSessionCharacteristics {
+        local: bool,
+        modes: Modes,
+    },
     SetConstraints,
     /// Any other `SET`. `name` is the setting's, in lower case, also for the forms that have words of their own
     /// (`SET TIME ZONE`: `timezone`); `value` is the text behind `=`, `TO` or these words: it may be `DEFAULT`, may be
     /// `FROM CURRENT`, and is empty in `SET NAMES`.
-    Set { local: bool, name: String, value: Range<usize> },
+    Set {
+        local: bool,
+        name: String,
+        value: Range<usize>,
+    },
     /// `None` is `RESET ALL`.
-    Reset { name: Option<String> },
+    Reset {
+        name: Option<String>,
+    },
     /// `None` is `SHOW ALL`.
-    Show { name: Option<String> },
+    Show {
+        name: Option<String>,
+    },
     DiscardAll,
     /// `DISCARD PLANS`, `SEQUENCES`, `TEMP`.
     DiscardOther,
-    Prepare { name: Ident },
+    Prepare {
+        name: Ident,
+    },
     /// `EXECUTE`, also inside of `EXPLAIN` and of `CREATE TABLE … AS`.
-    Execute { name: Ident },
+    Execute {
+        name: Ident,
+    },
     /// `None` is `DEALLOCATE ALL`.
-    Deallocate { name: Option<Ident> },
-    Declare { name: Ident, hold: bool },
+    Deallocate {
+        name: Option<Ident>,
+    },
+    Declare {
+        name: Ident,
+        hold: bool,
+    },
     /// `None` is `CLOSE ALL`.
-    Close { name: Option<Ident> },
-    Copy { from_stdin: bool, to_stdout: bool },
+    Close {
+        name: Option<Ident>,
+    },
+    Copy {
+        from_stdin: bool,
+        to_stdout: bool,
+    },
     Listen,
     Unlisten,
     Notify,
@@ -99,6 +138,10 @@ impl Hints {
     pub(crate) const SET_CONFIG: Hints = Hints(8);
     /// `pg_advisory…`, `pg_try_advisory…`.
     pub(crate) const ADVISORY: Hints = Hints(16);
+
+    pub(crate) const fn empty() -> Hints {
+        Hints(0)
+    }
 
     pub(crate) fn contains(self, other: Hints) -> bool {
         self.0 & other.0 == other.0
