@@ -8,7 +8,6 @@ use crate::drivers::sqlx_sqlite::SqliteTest;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
 use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
-use crate::sandbox::Transport;
 use crate::server::{self, Address};
 use crate::template::Schema;
 use crate::test::Test;
@@ -139,11 +138,6 @@ impl Postgres {
         &self.slot
     }
 
-    /// A connection to the sandbox that needs no socket.
-    pub(crate) fn attach(&self, stream: Box<dyn Transport + Send>) {
-        self.slot.attach(stream);
-    }
-
     fn close(self) -> crate::Result<()> {
         let verdict = self.slot.close();
         match verdict.lost {
@@ -196,6 +190,8 @@ async fn lease_slot(config: &Config, schema: &Schema) -> crate::Result<Slot> {
     label = "not a database type that ptest knows",
     note = "with the feature `sqlx-postgres`: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`",
     note = "with the feature `sqlx-sqlite`: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`, `ptest::SqliteUrl`",
+    note = "with the feature `deadpool-postgres`: `deadpool_postgres::Pool`, `deadpool_postgres::Client`",
+    note = "with the feature `tokio-postgres`: `tokio_postgres::Client`, `tokio_postgres::Config`",
     note = "always: `ptest::PgUrl`, `ptest::TestDatabase`, and your own types that implement `ptest::FromContext`"
 )]
 pub trait FromContext: Sized {

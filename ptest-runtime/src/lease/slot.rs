@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use super::LeaseError;
 use super::acquire::{self, Acquired};
 use super::registry::Reserved;
-use crate::sandbox::{Activity, Backend, Constraints, Lost, Sandbox, Transport};
+use crate::sandbox::{Activity, Backend, Constraints, Lost, Sandbox};
 use crate::server::Address;
 use crate::socket::Socket;
 use crate::template::Schema;
@@ -28,8 +28,6 @@ pub(crate) struct Slot {
 enum Order {
     /// Open a sandbox for a test, with a socket of its own.
     Open { reply: oneshot::Sender<Result<Opened, LeaseError>> },
-    /// Serve a client in memory.
-    Attach(Box<dyn Transport + Send>),
     /// Tell what the sandbox is at.
     Probe { reply: std::sync::mpsc::SyncSender<Activity> },
     /// End its sessions: the test's time is up.
@@ -128,11 +126,6 @@ impl Slot {
         Prober(self.orders.clone())
     }
 
-    /// Serves a client in memory.
-    pub(crate) fn attach(&self, stream: Box<dyn Transport + Send>) {
-        let _ = self.orders.send(Order::Attach(stream));
-    }
-
     /// Ends the sandbox. Blocks the thread of the test, whose runtime is gone.
     pub(crate) fn close(&self) -> Verdict {
         let (reply, verdict) = oneshot::channel();
@@ -209,11 +202,6 @@ impl Keeper {
         while let Some(order) = inbox.recv().await {
             match order {
                 Order::Open { reply } => drop(reply.send(self.open())),
-                Order::Attach(stream) => {
-                    if let Some((sandbox, _)) = &self.sandbox {
-                        sandbox.attach(stream);
-                    }
-                }
                 Order::Probe { reply } => {
                     if let Some((sandbox, _)) = &self.sandbox {
                         let _ = reply.send(sandbox.activity().await);
