@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::config::Config;
 use crate::lease::{self, Opened, Prober, Slot};
 use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
@@ -83,10 +84,9 @@ pub fn start_body(cx: &mut Context) {
 
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
-        let config = crate::config::Config::get()?;
+        let config = Config::get()?;
         let schema = Schema::of(test);
-        let server = server::find(config).await?;
-        let slot = lease::lease(&server, &schema, config.slot_hint).await?;
+        let slot = lease_slot(config, &schema).await?;
         let opened = slot.open().await?;
         let postgres = Postgres { slot, opened };
         for fixture in test.fixtures {
@@ -123,6 +123,18 @@ impl Postgres {
         if verdict.clean {
             lease::release(self.slot);
         }
+    }
+}
+
+/// Leases a slot on the server of this process's tests, which is started if it turns out not to run.
+async fn lease_slot(config: &Config, schema: &Schema) -> crate::Result<Slot> {
+    let server = server::find(config)?;
+    match lease::lease(&server, schema, config.slot_hint).await {
+        Err(error) if error.is_no_server() => match server::revive(config)? {
+            Some(server) => lease::lease(&server, schema, config.slot_hint).await,
+            None => Err(error),
+        },
+        other => other,
     }
 }
 
