@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
-use crate::lease::{self, Opened, Prober, Slot};
+#[cfg(feature = "sqlx-sqlite")]
+use crate::drivers::sqlx_sqlite::SqliteTest;
+use crate::lease::{self, Loss, Opened, Prober, Slot};
 use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
 use crate::sandbox::Transport;
@@ -16,6 +18,8 @@ use crate::test::Test;
 pub struct Context {
     test: &'static Test,
     postgres: Option<Postgres>,
+    #[cfg(feature = "sqlx-sqlite")]
+    sqlite: Option<SqliteTest>,
     clock_hold: ClockHold,
     /// What a deadline interrupts, once there is something.
     interrupt: Arc<OnceLock<Prober>>,
@@ -30,7 +34,14 @@ pub(crate) struct Postgres {
 
 impl Context {
     pub(crate) fn new(test: &'static Test) -> Self {
-        Context { test, postgres: None, clock_hold: ClockHold::default(), interrupt: Arc::default() }
+        Context {
+            test,
+            postgres: None,
+            #[cfg(feature = "sqlx-sqlite")]
+            sqlite: None,
+            clock_hold: ClockHold::default(),
+            interrupt: Arc::default(),
+        }
     }
 
     /// The test's name as the runner prints it: `module::path::function`, without the crate's name.
@@ -66,11 +77,29 @@ impl Context {
         self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
     }
 
-    /// Gives every database back; the body's runtime is gone.
-    pub(crate) fn close(self) {
-        if let Some(postgres) = self.postgres {
-            postgres.close();
+    /// The test's SQLite database, leased when first asked for.
+    #[cfg(feature = "sqlx-sqlite")]
+    pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
+        if self.sqlite.is_none() {
+            let schema = crate::sqlite::schema::Schema::of(self.test)?;
+            self.sqlite = Some(SqliteTest::open(self.test, &schema, Config::get()?.slot_hint).await?);
         }
+        self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
+    }
+
+    /// Gives every database back; the body's runtime is gone. `failure` is the message of a body that panicked.
+    ///
+    /// # Errors
+    ///
+    /// The body has ended ptest's transaction: what it did was not isolated.
+    pub(crate) fn close(self, failure: Option<&str>) -> crate::Result<()> {
+        let closed = self.postgres.map_or(Ok(()), Postgres::close);
+        #[cfg(feature = "sqlx-sqlite")]
+        if let Some(sqlite) = self.sqlite {
+            sqlite.close(failure)?;
+        }
+        let _ = failure;
+        closed
     }
 }
 
@@ -115,13 +144,18 @@ impl Postgres {
         self.slot.attach(stream);
     }
 
-    fn close(self) {
+    fn close(self) -> crate::Result<()> {
         let verdict = self.slot.close();
-        if let Some(why) = &verdict.lost {
-            eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
-        }
-        if verdict.clean {
-            lease::release(self.slot);
+        match verdict.lost {
+            None => {
+                lease::release(self.slot);
+                Ok(())
+            }
+            Some(Loss::Escaped) => Err(lease::LeaseError::Escaped { database: self.slot.database().to_owned() }.into()),
+            Some(Loss::Broken(why)) => {
+                eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+                Ok(())
+            }
         }
     }
 }

@@ -31,6 +31,9 @@ pub(crate) enum ErrorKind {
     Lease(#[from] crate::lease::LeaseError),
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
+    #[cfg(feature = "sqlx-sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] crate::sqlite::SqliteError),
     #[error("cannot build a parameter of the test")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -44,6 +47,8 @@ impl ErrorKind {
             ErrorKind::Template(e) => e.help(),
             ErrorKind::Lease(e) => e.help(),
             ErrorKind::Run(e) => e.help(),
+            #[cfg(feature = "sqlx-sqlite")]
+            ErrorKind::Sqlite(e) => e.help(),
             ErrorKind::Other(_) => None,
         }
     }

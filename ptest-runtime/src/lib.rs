@@ -17,6 +17,8 @@ mod sandbox;
 #[allow(dead_code)]
 mod server;
 mod socket;
+#[cfg(feature = "sqlx-sqlite")]
+mod sqlite;
 #[allow(dead_code)]
 mod template;
 mod test;
@@ -24,6 +26,8 @@ mod test;
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
 pub use param::{PgUrl, TestDatabase};
+#[cfg(feature = "sqlx-sqlite")]
+pub use sqlite::SqliteUrl;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]

@@ -3,3 +3,5 @@
 pub(crate) mod fixture;
 #[cfg(feature = "sqlx-postgres")]
 pub(crate) mod sqlx_postgres;
+#[cfg(feature = "sqlx-sqlite")]
+pub(crate) mod sqlx_sqlite;
