@@ -21,7 +21,7 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
         #(#attrs)*
         #[::core::prelude::v1::test]
         #vis fn #name() #output {
-            // What the types of a test's parameters are is no choice of the test's.
+            // Parameters come by value, whether or not the body consumes them, and `async` is a choice of runtime.
             #[allow(clippy::needless_pass_by_value, clippy::unused_async)]
             #sig #body
             {
