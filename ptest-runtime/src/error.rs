@@ -23,6 +23,8 @@ pub struct Error {
 pub(crate) enum ErrorKind {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Migrations(#[from] crate::template::migrations::MigrationsError),
     #[error("cannot build a parameter of the test")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -32,6 +34,7 @@ impl ErrorKind {
     fn help(&self) -> Option<String> {
         match self {
             ErrorKind::Config(e) => e.help(),
+            ErrorKind::Migrations(e) => e.help(),
             ErrorKind::Other(_) => None,
         }
     }

@@ -3,12 +3,15 @@
 //! Users depend on `ptest`, which re-exports what is public here. `ARCHITECTURE.md` holds the code map; read
 //! [`run`](mod@run) first, it is the life of a test on one screen.
 
+#[expect(dead_code, reason = "read by the server")]
 mod config;
 mod context;
 mod drivers;
 mod error;
 mod param;
 mod run;
+#[expect(dead_code, reason = "called when a template is built")]
+mod template;
 mod test;
 
 pub use context::{Context, FromContext};

@@ -64,7 +64,8 @@ fn plain_variables_are_read() {
 
 #[test]
 fn urls_have_an_order() {
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: &[Case] = &[
         (&[("DATABASE_URL", "postgres://h/a")], "", "postgres://h/a from DATABASE_URL"),
         (
             &[("DATABASE_URL", "postgres://h/a"), ("PTEST_DATABASE_URL", "postgresql://h/b")],
