@@ -69,7 +69,7 @@ impl Fingerprint {
             all.add(migration.description.as_bytes());
             all.add(&migration.checksum);
             // A checksum may leave out characters that change what the statements do.
-            all.add(&migration.sql.as_str().len().to_le_bytes());
+            all.add(&(migration.sql.as_str().len() as u64).to_le_bytes());
         }
         all.fingerprint()
     }

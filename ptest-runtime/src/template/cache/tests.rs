@@ -289,7 +289,6 @@ fn a_time_in_the_future_is_not_cached() {
     }
 }
 
-/// Every other byte: the parts that no listing has are few, and far from one another.
 #[test]
 fn a_damaged_cache_is_ignored() {
     let folder = Folder::new(TWO);
@@ -312,6 +311,7 @@ fn a_damaged_cache_is_ignored() {
     fs::remove_file(folder.cache_file()).unwrap();
     fs::create_dir(folder.cache_file()).unwrap();
     assert!(folder.computes());
+    assert_eq!(fs::read_dir(folder.cache()).unwrap().count(), 1, "a temporary file was left");
 }
 
 #[test]
