@@ -80,7 +80,7 @@ impl Context {
     #[cfg(feature = "sqlx-sqlite")]
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
-            let schema = crate::sqlite::schema::Schema::of(self.test)?;
+            let schema = crate::sqlite::schema::Schema::of(self.test, &Config::get()?.target_dir)?;
             self.sqlite = Some(SqliteTest::open(self.test, &schema, Config::get()?.slot_hint).await?);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
@@ -113,7 +113,7 @@ pub fn start_body(cx: &mut Context) {
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = Schema::of(test);
+        let schema = Schema::of(test, &config.target_dir)?;
         let slot = lease_slot(config, &schema).await?;
         let opened = slot.open().await?;
         let postgres = Postgres { slot, opened };

@@ -14,12 +14,10 @@ mod run;
 mod runtime;
 #[allow(dead_code)]
 mod sandbox;
-#[allow(dead_code)]
 mod server;
 mod socket;
 #[cfg(feature = "sqlx-sqlite")]
 mod sqlite;
-#[allow(dead_code)]
 mod template;
 mod test;
 

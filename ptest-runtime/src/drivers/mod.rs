@@ -3,6 +3,8 @@
 #[cfg(feature = "deadpool-postgres")]
 mod deadpool_postgres;
 pub(crate) mod fixture;
+#[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+pub(crate) mod sqlx_migrator;
 #[cfg(feature = "sqlx-postgres")]
 pub(crate) mod sqlx_postgres;
 #[cfg(feature = "sqlx-sqlite")]

@@ -53,6 +53,11 @@ use turn::{PATIENCE, Turns};
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
 
+/// Where the statements of a script stand, as the server cuts it.
+pub(crate) fn split(sql: &[u8]) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
+    sql::split(sql, true).into_iter().map(|statement| statement.range)
+}
+
 /// One test's sandbox. Lives on the thread of its backend.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
