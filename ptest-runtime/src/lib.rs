@@ -3,23 +3,42 @@
 //! Users depend on `ptest`, which re-exports what is public here. `ARCHITECTURE.md` holds the code map; read
 //! [`run`](mod@run) first, it is the life of a test on one screen.
 
-#[expect(dead_code, reason = "read by the server")]
 mod config;
 mod context;
+mod deadline;
 mod drivers;
 mod error;
+mod lease;
 mod param;
 mod run;
-#[expect(dead_code, reason = "called when a template is built")]
+mod runtime;
+#[allow(dead_code)]
+mod sandbox;
+#[allow(dead_code)]
+mod server;
+mod socket;
+#[cfg(feature = "sqlx-sqlite")]
+mod sqlite;
+#[allow(dead_code)]
 mod template;
 mod test;
 
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
+pub use param::{PgUrl, TestDatabase};
+#[cfg(feature = "sqlx-sqlite")]
+pub use sqlite::SqliteUrl;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::context::{param, start_body};
     pub use crate::run::{run, run_blocking};
     pub use crate::test::{Fixture, Flavor, Migrations, Test};
+}
+
+/// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.
+fn progress(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "ptest: {text}");
 }

@@ -1,0 +1,45 @@
+//! The parameters of sqlx with SQLite.
+
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+
+use super::SqliteTest;
+use crate::context::{Context, FromContext};
+use crate::sqlite::SqliteUrl;
+
+impl FromContext for SqliteConnection {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        Ok(cx.sqlite().await?.connection().await?)
+    }
+}
+
+impl FromContext for PoolConnection<Sqlite> {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        Ok(cx.sqlite().await?.pool_connection().await?)
+    }
+}
+
+impl FromContext for SqlitePool {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        Ok(cx.sqlite().await?.pool().await?)
+    }
+}
+
+impl FromContext for SqlitePoolOptions {
+    async fn from_context(_: &mut Context) -> crate::Result<Self> {
+        Ok(SqliteTest::pool_options())
+    }
+}
+
+impl FromContext for SqliteConnectOptions {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        Ok(cx.sqlite().await?.connect_options("`SqliteConnectOptions`").await?)
+    }
+}
+
+impl FromContext for SqliteUrl {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        Ok(cx.sqlite().await?.url().await?)
+    }
+}
