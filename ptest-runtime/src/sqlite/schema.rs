@@ -23,7 +23,7 @@ pub(crate) enum SchemaSource {
 }
 
 impl Schema {
-    pub(crate) fn of(test: &Test) -> Result<Schema, SqliteError> {
+    pub(crate) fn of(test: &Test, target_dir: &Path) -> Result<Schema, SqliteError> {
         let manifest_dir = Path::new(test.manifest_dir);
         let source = match test.migrations {
             Migrations::Default => match manifest_dir.join("migrations") {
@@ -34,11 +34,7 @@ impl Schema {
             Migrations::None => SchemaSource::Empty,
             Migrations::Migrator(migrator) => SchemaSource::Migrator(migrator),
         };
-        let target_dir = std::env::current_exe()
-            .ok()
-            .and_then(|exe| exe.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists()).map(Path::to_owned))
-            .unwrap_or_else(|| manifest_dir.join("target"));
-        Ok(Schema { fingerprint: fingerprint(&source)?, source, target_dir: target_dir.join("ptest") })
+        Ok(Schema { fingerprint: fingerprint(&source)?, source, target_dir: target_dir.to_owned() })
     }
 }
 
