@@ -13,7 +13,6 @@ pub(crate) mod audit;
 #[cfg(test)]
 pub(crate) mod child;
 pub(crate) mod error;
-pub(crate) mod schema;
 pub(crate) mod script;
 pub(crate) mod slot;
 pub(crate) mod template;

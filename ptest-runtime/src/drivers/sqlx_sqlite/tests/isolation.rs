@@ -4,11 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sqlx::Executor;
 
-use super::{Project, USERS, insert, names, open, runtime};
+use super::{Project, USERS, insert, names, open_here, runtime};
 use crate::sqlite::child::Child;
-use crate::test::Test;
-
-static TEST: Test = Test::new("tests::in_a_child", "");
 
 #[test]
 fn a_copy_that_nobody_wrote_to_is_used_again() {
@@ -90,18 +87,17 @@ fn threads_and_processes_never_share_a_slot() {
 #[test]
 #[ignore = "run by `threads_and_processes_never_share_a_slot`"]
 fn leases_slots() {
-    let folder = std::env::current_dir().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| (0..20).for_each(|i| lease_alone(&folder, i)));
+            scope.spawn(|| (0..20).for_each(lease_alone));
         }
     });
 }
 
 /// Fails if anyone else has the same slot at the same time.
-fn lease_alone(folder: &Path, i: u32) {
+fn lease_alone(i: u32) {
     let runtime = runtime();
-    let mut test = runtime.block_on(open(folder, &TEST)).unwrap();
+    let mut test = runtime.block_on(open_here());
     runtime.block_on(async {
         match i % 2 {
             0 => insert(&mut test.connection().await.unwrap(), "the same name").await.unwrap(),
@@ -156,7 +152,7 @@ fn killed(name: &str) -> PathBuf {
 #[ignore = "run by `a_killed_connection_leaves_a_clean_slot`"]
 fn waits_with_a_connection() {
     runtime().block_on(async {
-        let mut test = open(&std::env::current_dir().unwrap(), &TEST).await.unwrap();
+        let mut test = open_here().await;
         let mut conn = test.connection().await.unwrap();
         insert(&mut conn, "killed").await.unwrap();
         // Spilled to the file: a kill leaves a copy that is neither old nor new.
@@ -172,7 +168,7 @@ fn waits_with_a_connection() {
 #[ignore = "run by `a_killed_pool_leaves_a_clean_slot`"]
 fn waits_with_a_pool() {
     runtime().block_on(async {
-        let mut test = open(&std::env::current_dir().unwrap(), &TEST).await.unwrap();
+        let mut test = open_here().await;
         let pool = test.pool().await.unwrap();
         insert(&pool, "committed, then killed").await.unwrap();
         println!("ready {}", test.slot.path().display());
@@ -186,7 +182,7 @@ fn finds_a_clean_slot() {
     let mut expected = String::new();
     std::io::stdin().read_line(&mut expected).unwrap();
     runtime().block_on(async {
-        let mut test = open(&std::env::current_dir().unwrap(), &TEST).await.unwrap();
+        let mut test = open_here().await;
         assert_eq!(slot_of(&test.slot.path()), expected.trim());
         assert_eq!(names(&mut test.connection().await.unwrap()).await, [] as [&str; 0]);
     });
@@ -207,7 +203,7 @@ fn runs_a_thousand_tests() {
     let run = |i: u32| {
         let runtime = runtime();
         let test = runtime.block_on(async {
-            let mut test = open(&folder, &TEST).await.unwrap();
+            let mut test = open_here().await;
             match i % 3 {
                 0 => insert(&mut test.connection().await.unwrap(), "name").await.unwrap(),
                 1 => insert(&test.pool().await.unwrap(), "name").await.unwrap(),
