@@ -62,14 +62,14 @@ fn extent(lexer: &mut Lexer<'_>) -> Extent {
     let mut previous: &[u8] = b"";
     loop {
         let token = lexer.next();
-        let mut word: &[u8] = b"";
         match token.kind {
             TokenKind::Word => {
-                word = &sql[token.start..token.end];
+                let word = &sql[token.start..token.end];
                 hints |= mention(word, previous);
                 if routine.head != Head::Other {
                     routine.word(word, previous, parentheses);
                 }
+                previous = word;
             }
             TokenKind::Char(b';') if parentheses == 0 => match first {
                 _ if routine.is_open() => routine.head = Head::Start,
@@ -83,19 +83,13 @@ fn extent(lexer: &mut Lexer<'_>) -> Extent {
             TokenKind::Broken => {
                 return Extent::Broken { start: first.map_or(token.start, |first| first.start), hints };
             }
-            kind => {
-                match kind {
-                    TokenKind::Char(b'(') => parentheses += 1,
-                    TokenKind::Char(b')') => parentheses = parentheses.saturating_sub(1),
-                    TokenKind::Quoted => hints |= mention_quoted(&sql[token.start + 1..token.end - 1]),
-                    _ => {}
-                }
-                routine.other();
-            }
+            TokenKind::Char(b'(') => parentheses += 1,
+            TokenKind::Char(b')') => parentheses = parentheses.saturating_sub(1),
+            TokenKind::Quoted => hints |= mention_quoted(&sql[token.start + 1..token.end - 1]),
+            _ => {}
         }
         first = first.or(Some(token));
         end = token.end;
-        previous = word;
     }
 }
 
@@ -143,12 +137,6 @@ impl Routine {
             Head::Routine => Head::Routine,
             _ => Head::Other,
         };
-    }
-
-    fn other(&mut self) {
-        if self.head != Head::Routine {
-            self.head = Head::Other;
-        }
     }
 }
 
