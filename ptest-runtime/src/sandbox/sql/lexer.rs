@@ -1,7 +1,8 @@
 //! The tokens of a query string, cut as the server's scanner (`scan.l`) cuts them.
 //!
-//! Only boundaries matter here: an operator is a token per character, a number may be several, and no literal is decoded. Written with indexes
-//! and a table instead of iterators, because it runs on every statement of a test, and tests are built unoptimised.
+//! Only boundaries matter here: an operator is a token per character, a number may be several, and no literal is
+//! decoded. Written with indexes and a table instead of iterators, because it runs on every statement of a test, and
+//! tests are built unoptimised.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {

@@ -8,6 +8,9 @@ use super::statement::{Hints, Kind, Statement};
 /// The statements of a query string. Empty ones, of white space and comments only, are left out.
 ///
 /// A string that the scanner rejects as a whole, for a literal or a comment without its end, is one [`Kind::Other`].
+///
+/// `standard_conforming_strings` is the session's setting when the string arrives: the server reads all of the string
+/// before it runs the first statement.
 pub(crate) fn split(sql: &[u8], standard_conforming_strings: bool) -> Vec<Statement> {
     let mut lexer = Lexer::new(sql, 0, standard_conforming_strings);
     let mut statements = Vec::new();
@@ -62,14 +65,14 @@ fn extent(lexer: &mut Lexer<'_>) -> Extent {
     let mut previous: &[u8] = b"";
     loop {
         let token = lexer.next();
+        let mut word: &[u8] = b"";
         match token.kind {
             TokenKind::Word => {
-                let word = &sql[token.start..token.end];
+                word = &sql[token.start..token.end];
                 hints |= mention(word, previous);
                 if routine.head != Head::Other {
                     routine.word(word, previous, parentheses);
                 }
-                previous = word;
             }
             TokenKind::Char(b';') if parentheses == 0 => match first {
                 _ if routine.is_open() => routine.head = Head::Start,
@@ -90,6 +93,8 @@ fn extent(lexer: &mut Lexer<'_>) -> Extent {
         }
         first = first.or(Some(token));
         end = token.end;
+        // Only what stands side by side counts: `SET search_path = begin, atomic` opens no body.
+        previous = word;
     }
 }
 

@@ -166,6 +166,10 @@ const CASES: &[(&str, &[&str])] = &[
     ("create function f(begin atomic) as 'a' ; b", &["create function f(begin atomic) as 'a'", "b"]),
     ("create function f() as $$ begin; end; $$ ; c", &["create function f() as $$ begin; end; $$", "c"]),
     ("create function atomic() returns atomic as 'a' ; b", &["create function atomic() returns atomic as 'a'", "b"]),
+    (
+        "create function f() returns int set search_path to begin, atomic as 'a' ; b",
+        &["create function f() returns int set search_path to begin, atomic as 'a'", "b"],
+    ),
     ("create function f() return 1 ; c", &["create function f() return 1", "c"]),
     ("create view v as select begin atomic from t; end", &["create view v as select begin atomic from t", "end"]),
     ("create or function f() begin atomic a; end", &["create or function f() begin atomic a", "end"]),
