@@ -66,7 +66,7 @@ pub(crate) struct OwnOptions {
 /// How long to wait for another process, and for a server to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Gives the running server, which costs two system calls and a connect; or starts it, once however many processes ask.
+/// Gives the running server, which costs a dozen system calls; or starts it, once however many processes ask.
 pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     let link = place.home(options.pg_bin.as_deref());
     if let Some(server) = join(&link)? {
@@ -134,13 +134,11 @@ fn address(home: &Path) -> Result<Option<(PathBuf, u16)>> {
     };
     let Some((socket_dir, port)) = address_in(&text) else { return Ok(None) };
 
-    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    // The keeper lives as long as its server. A connect would tell as much, for the price of a fork of the server; it
+    // is left for a server whose keeper was killed.
     let socket = socket_dir.join(format!(".s.PGSQL.{port}"));
-    match UnixStream::connect(&socket) {
-        Ok(_) => Ok(Some((socket_dir, port))),
-        Err(e) if matches!(e.kind(), NotFound | ConnectionRefused) => Ok(None),
-        Err(e) => Err(io_at("connect to", &socket)(e)),
-    }
+    let runs = socket.exists() && (keeper::is_alive(home)? || UnixStream::connect(&socket).is_ok());
+    Ok(runs.then_some((socket_dir, port)))
 }
 
 /// Reads `postmaster.pid`: pid, data folder, start time, port, socket folder, address, memory key, status.

@@ -90,6 +90,11 @@ fn runs(pid: &str) -> bool {
 }
 
 #[track_caller]
+fn signal(signal: &str, pid: &str) {
+    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+}
+
+#[track_caller]
 fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is() {
@@ -166,7 +171,7 @@ fn a_killed_server_is_made_anew() {
     let server = target.ensure();
     server.query("create table kept ()");
     let first = target.postmaster();
-    assert!(Command::new("kill").args(["-9", &first]).status().unwrap().success());
+    signal("-KILL", &first);
     wait_until("the server is gone", || !runs(&first));
 
     let server = target.ensure();
@@ -238,7 +243,7 @@ fn a_stale_pid_file_harms_nobody() {
     let pid_file = target.home().join("data/postmaster.pid");
     let text = fs::read_to_string(&pid_file).unwrap();
     let server = target.postmaster();
-    assert!(Command::new("kill").args(["-9", &server]).status().unwrap().success());
+    signal("-KILL", &server);
     wait_until("the server is gone", || !runs(&server));
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     fs::write(&pid_file, text.replacen(&server, &stranger.id().to_string(), 1)).unwrap();
@@ -275,18 +280,44 @@ fn a_server_in_use_is_not_idle() {
 
 /// Rule: what stops the idle server does so only under the lock that uses it.
 #[test]
-fn a_newcomer_never_meets_a_server_that_is_being_stopped() {
+fn a_newcomer_waits_for_the_stop_of_an_idle_server() {
+    let target = Target::new().idle_after(Duration::from_millis(400));
+    drop(target.ensure());
+    let first = target.postmaster();
+    // Frozen, it does not obey the keeper, who therefore waits.
+    signal("-STOP", &first);
+    let use_lock = File::open(target.home().join("use.lock")).unwrap();
+    let mut seen = 0;
+    wait_until("the keeper holds the lock for good", || {
+        seen = if use_lock.try_lock_shared().is_err() { seen + 1 } else { 0 };
+        let _ = use_lock.unlock();
+        seen == 15
+    });
+    std::thread::scope(|scope| {
+        let newcomer = scope.spawn(|| target.ensure().query("select 1"));
+        sleep(Duration::from_millis(500));
+        let waits = !newcomer.is_finished();
+        signal("-CONT", &first);
+        assert_eq!(newcomer.join().unwrap(), "1");
+        assert!(waits, "the newcomer used a server that was about to stop");
+    });
+    assert!(!runs(&first));
+}
+
+/// The same at random times, and with no freeze.
+#[test]
+fn a_newcomer_never_loses_its_server() {
     let target = Target::new().idle_after(Duration::from_millis(400));
     let seed = std::process::id();
     println!("seed {seed}");
     let mut random = seed;
     let mut started = std::collections::HashSet::new();
-    for _ in 0..20 {
+    for _ in 0..12 {
         let server = target.ensure();
-        started.insert(server.query("select pg_postmaster_start_time()"));
+        started.insert(server.query("select pg_postmaster_start_time() from pg_sleep(0.2)"));
         drop(server);
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        sleep(Duration::from_millis(450 + u64::from(random >> 16) % 200));
+        sleep(Duration::from_millis(480 + u64::from(random >> 16) % 150));
     }
     assert!(started.len() > 1, "the server never stopped");
 }
