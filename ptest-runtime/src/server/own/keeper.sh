@@ -39,7 +39,7 @@ clock() {
     while :; do
         sleep "$tick" 3>&- &
         wait $!
-        echo tick >&3
+        echo tick >&3 || exit
     done
 }
 

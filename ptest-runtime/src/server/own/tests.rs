@@ -1,6 +1,7 @@
 //! Real servers, each test's in a folder of its own, stopped at its end.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread::sleep;
@@ -91,7 +92,7 @@ fn runs(pid: &str) -> bool {
 
 #[track_caller]
 fn signal(signal: &str, pid: &str) {
-    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, "--", pid]).status().unwrap().success());
 }
 
 #[track_caller]
@@ -137,6 +138,26 @@ fn many_processes_start_one_server() {
     assert_eq!(answers.len(), 8, "{said:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(said.iter().filter(|said| said.contains("ptest: creating a PostgreSQL")).count(), 1, "{said:?}");
+}
+
+/// A test runner kills the process group of a test that takes too long, a user perhaps only the process.
+#[test]
+fn a_start_that_is_killed_midway_is_done_again() {
+    let target = Target::new();
+    let mut random = std::process::id();
+    println!("seed {random}");
+    for round in 0..4 {
+        let mut child = child_command(&target).process_group(0).stdout(Stdio::null()).spawn().unwrap();
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        sleep(Duration::from_millis(u64::from(random >> 16) % 1000));
+        let killed = if round % 2 == 0 { format!("-{}", child.id()) } else { child.id().to_string() };
+        signal("-KILL", &killed);
+        child.wait().unwrap();
+
+        assert_eq!(target.ensure().query("select 1"), "1");
+        target.stop();
+        fs::remove_dir_all(target.home().join("data")).unwrap();
+    }
 }
 
 #[test]
@@ -333,6 +354,27 @@ fn a_removed_target_takes_its_server_along() {
     assert_ne!(target.postmaster(), first);
     wait_until("the first server has stopped", || !runs(&first));
     assert_eq!(target.ensure().query("select 1"), "1");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_lost_its_keeper_is_used_all_the_same() {
+    let target = Target::new().idle_after(Duration::from_millis(400));
+    let _server = target.ensure();
+    let first = target.postmaster();
+    let is_keeper =
+        |process: &PathBuf| fs::read_to_string(process.join("cmdline")).is_ok_and(|c| c.contains("keeper.sh"));
+    let keepers = || -> Vec<_> { processes(&target).into_iter().filter(is_keeper).collect() };
+    let keeper =
+        keepers().into_iter().find(|keeper| session(keeper).as_deref() == keeper.file_name().unwrap().to_str());
+    signal("-KILL", keeper.expect("the leader of the session").file_name().unwrap().to_str().unwrap());
+
+    assert_eq!(target.ensure().query("select 1"), "1");
+    assert_eq!(target.postmaster(), first);
+    // The server's parent waits on for the server.
+    wait_until("the clock has ended with the keeper", || keepers().len() == 1);
+    signal("-KILL", &first);
+    wait_until("all have ended", || keepers().is_empty());
 }
 
 /// Every process of the server: those that work in its data folder.
