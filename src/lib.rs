@@ -1,7 +1,10 @@
 //! Database tests that are isolated, rolled back and fast under any parallel runner.
 
+#[doc = include_str!("db_test.md")]
 pub use ptest_macros::db_test;
-pub use ptest_runtime::{Context, Error, FromContext, Result};
+#[cfg(feature = "sqlx-sqlite")]
+pub use ptest_runtime::SqliteUrl;
+pub use ptest_runtime::{Context, Error, FromContext, PgUrl, Result, TestDatabase};
 
 #[doc(hidden)]
 pub use ptest_runtime::__private;

@@ -1,21 +1,168 @@
 //! The context that a test's parameters are made from.
 
+use std::sync::{Arc, OnceLock};
+
+use crate::config::Config;
+#[cfg(feature = "sqlx-sqlite")]
+use crate::drivers::sqlx_sqlite::SqliteTest;
+use crate::lease::{self, Loss, Opened, Prober, Slot};
+use crate::run::BoxFuture;
+use crate::runtime::ClockHold;
+use crate::server::{self, Address};
+use crate::template::Schema;
 use crate::test::Test;
 
 /// What a parameter of a test is made from: the test's name, and its databases, leased when first asked for.
 #[derive(Debug)]
 pub struct Context {
     test: &'static Test,
+    postgres: Option<Postgres>,
+    #[cfg(feature = "sqlx-sqlite")]
+    sqlite: Option<SqliteTest>,
+    clock_hold: ClockHold,
+    /// What a deadline interrupts, once there is something.
+    interrupt: Arc<OnceLock<Prober>>,
+}
+
+/// The test's PostgreSQL database: a leased slot, and the sandbox that is open in it.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    slot: Slot,
+    opened: Opened,
 }
 
 impl Context {
     pub(crate) fn new(test: &'static Test) -> Self {
-        Context { test }
+        Context {
+            test,
+            postgres: None,
+            #[cfg(feature = "sqlx-sqlite")]
+            sqlite: None,
+            clock_hold: ClockHold::default(),
+            interrupt: Arc::default(),
+        }
     }
 
-    /// The test's name as the runner prints it: `module::path::function`.
+    /// The test's name as the runner prints it: `module::path::function`, without the crate's name.
     pub fn test_name(&self) -> &'static str {
-        self.test.name
+        self.test.short_name()
+    }
+
+    pub(crate) fn test(&self) -> &'static Test {
+        self.test
+    }
+
+    pub(crate) fn clock_hold(&self) -> &ClockHold {
+        &self.clock_hold
+    }
+
+    /// Ends the test's sessions, from another thread, when the time is up.
+    pub(crate) fn interrupter(&self) -> impl FnOnce() + Send + 'static {
+        let interrupt = Arc::clone(&self.interrupt);
+        move || {
+            if let Some(sandbox) = interrupt.get() {
+                sandbox.interrupt();
+            }
+        }
+    }
+
+    /// The test's PostgreSQL database: leased, its sandbox open, its fixtures loaded.
+    pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
+        if self.postgres.is_none() {
+            let postgres = Postgres::open(self.test).await?;
+            let _ = self.interrupt.set(postgres.slot.prober());
+            self.postgres = Some(postgres);
+        }
+        self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
+    }
+
+    /// The test's SQLite database, leased when first asked for.
+    #[cfg(feature = "sqlx-sqlite")]
+    pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
+        if self.sqlite.is_none() {
+            let schema = crate::sqlite::schema::Schema::of(self.test, &Config::get()?.target_dir)?;
+            self.sqlite = Some(SqliteTest::open(self.test, &schema, Config::get()?.slot_hint).await?);
+        }
+        self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
+    }
+
+    /// Gives every database back; the body's runtime is gone. `failure` is the message of a body that panicked.
+    ///
+    /// # Errors
+    ///
+    /// The body has ended ptest's transaction: what it did was not isolated.
+    pub(crate) fn close(self, failure: Option<&str>) -> crate::Result<()> {
+        let closed = self.postgres.map_or(Ok(()), Postgres::close);
+        #[cfg(feature = "sqlx-sqlite")]
+        if let Some(sqlite) = self.sqlite {
+            sqlite.close(failure)?;
+        }
+        let _ = failure;
+        closed
+    }
+}
+
+/// Called by the generated code between a test's parameters and its body.
+#[doc(hidden)]
+pub fn start_body(cx: &mut Context) {
+    if cx.test.start_paused {
+        cx.clock_hold.pause(cx.postgres.as_ref().map(|p| p.slot.prober()));
+    }
+}
+
+impl Postgres {
+    async fn open(test: &'static Test) -> crate::Result<Postgres> {
+        let config = Config::get()?;
+        let schema = Schema::of(test, &config.target_dir)?;
+        let slot = lease_slot(config, &schema).await?;
+        let opened = slot.open().await?;
+        let postgres = Postgres { slot, opened };
+        for fixture in test.fixtures {
+            crate::drivers::fixture::load(&postgres, fixture).await?;
+        }
+        Ok(postgres)
+    }
+
+    /// Where clients of the test find the sandbox.
+    pub(crate) fn address(&self) -> Address {
+        Address {
+            endpoint: server::Endpoint::Unix { folder: self.opened.folder.clone(), port: self.opened.port },
+            user: self.slot.server().user.clone(),
+            password: None,
+            database: self.slot.database().to_owned(),
+            origin: "the test's sandbox".to_owned(),
+        }
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    fn close(self) -> crate::Result<()> {
+        let verdict = self.slot.close();
+        match verdict.lost {
+            None => {
+                lease::release(self.slot);
+                Ok(())
+            }
+            Some(Loss::Escaped) => Err(lease::LeaseError::Escaped { database: self.slot.database().to_owned() }.into()),
+            Some(Loss::Broken(why)) => {
+                eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Leases a slot on the server of this process's tests, which is started if it turns out not to run.
+async fn lease_slot(config: &Config, schema: &Schema) -> crate::Result<Slot> {
+    let server = server::find(config)?;
+    match lease::lease(&server, schema, config.slot_hint).await {
+        Err(error) if error.is_no_server() => match server::revive(config)? {
+            Some(server) => lease::lease(&server, schema, config.slot_hint).await,
+            None => Err(error),
+        },
+        other => other,
     }
 }
 
@@ -23,20 +170,28 @@ impl Context {
 ///
 /// Implement it for a type of your own, built from the types that ptest knows:
 ///
-/// ```ignore
+/// ```
+/// # #[cfg(feature = "sqlx-postgres")] mod app {
+/// use ptest_runtime as ptest;
+/// use ptest::FromContext;
+/// use sqlx::PgPool;
+///
 /// struct TestApp { pool: PgPool }
 ///
-/// impl ptest::FromContext for TestApp {
+/// impl FromContext for TestApp {
 ///     async fn from_context(cx: &mut ptest::Context) -> ptest::Result<Self> {
 ///         Ok(TestApp { pool: PgPool::from_context(cx).await? })
 ///     }
 /// }
+/// # }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a `#[ptest::db_test]` function",
     label = "not a database type that ptest knows",
     note = "with the feature `sqlx-postgres`: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`",
     note = "with the feature `sqlx-sqlite`: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`, `ptest::SqliteUrl`",
+    note = "with the feature `deadpool-postgres`: `deadpool_postgres::Pool`, `deadpool_postgres::Client`",
+    note = "with the feature `tokio-postgres`: `tokio_postgres::Client`, `tokio_postgres::Config`",
     note = "always: `ptest::PgUrl`, `ptest::TestDatabase`, and your own types that implement `ptest::FromContext`"
 )]
 pub trait FromContext: Sized {
@@ -46,4 +201,10 @@ pub trait FromContext: Sized {
     ///
     /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
     fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}
+
+/// Makes one parameter. The type of the future does not depend on the trait, so a type that does not implement it is
+/// one error, at the type.
+pub fn param<'c, T: FromContext + 'c>(cx: &'c mut Context) -> BoxFuture<'c, crate::Result<T>> {
+    Box::pin(T::from_context(cx))
 }

@@ -23,6 +23,21 @@ pub struct Error {
 pub(crate) enum ErrorKind {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Server(#[from] crate::server::ServerError),
+    #[error(transparent)]
+    Template(#[from] crate::template::TemplateError),
+    #[error(transparent)]
+    Lease(#[from] crate::lease::LeaseError),
+    #[error(transparent)]
+    Fixture(#[from] crate::drivers::fixture::FixtureError),
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    #[cfg(feature = "sqlx-sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] crate::sqlite::SqliteError),
+    #[error(transparent)]
+    Migrations(#[from] crate::template::migrations::MigrationsError),
     #[error("cannot build a parameter of the test")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -32,6 +47,14 @@ impl ErrorKind {
     fn help(&self) -> Option<String> {
         match self {
             ErrorKind::Config(e) => e.help(),
+            ErrorKind::Server(e) => e.help(),
+            ErrorKind::Template(e) => e.help(),
+            ErrorKind::Lease(e) => e.help(),
+            ErrorKind::Fixture(e) => e.help(),
+            ErrorKind::Run(e) => e.help(),
+            #[cfg(feature = "sqlx-sqlite")]
+            ErrorKind::Sqlite(e) => e.help(),
+            ErrorKind::Migrations(e) => e.help(),
             ErrorKind::Other(_) => None,
         }
     }
@@ -46,6 +69,13 @@ impl Error {
     /// ```
     pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         ErrorKind::Other(error.into()).into()
+    }
+}
+
+impl Error {
+    /// Whether no server listens where one was expected.
+    pub(crate) fn is_no_server(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::Server(crate::server::ServerError::Connect { .. }))
     }
 }
 

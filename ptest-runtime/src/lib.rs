@@ -5,19 +5,38 @@
 
 mod config;
 mod context;
+mod deadline;
 mod drivers;
 mod error;
+mod lease;
 mod param;
 mod run;
+mod runtime;
+#[allow(dead_code)]
+mod sandbox;
 mod server;
+mod socket;
+#[cfg(feature = "sqlx-sqlite")]
+mod sqlite;
+mod template;
 mod test;
 
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
+pub use param::{PgUrl, TestDatabase};
+#[cfg(feature = "sqlx-sqlite")]
+pub use sqlite::SqliteUrl;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::context::{param, start_body};
     pub use crate::run::{run, run_blocking};
     pub use crate::test::{Fixture, Flavor, Migrations, Test};
+}
+
+/// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.
+fn progress(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "ptest: {text}");
 }

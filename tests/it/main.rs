@@ -1,1 +1,3 @@
-fn main() {}
+//! What a user of ptest relies on, run against a real server.
+
+mod basics;

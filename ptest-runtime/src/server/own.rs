@@ -74,7 +74,7 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     }
 
     let _starting = lock::exclusive(&place.start_lock(&link), || {
-        (options.progress)("ptest: waiting for another process to start the PostgreSQL server");
+        (options.progress)("waiting for another process to start the PostgreSQL server");
     })?;
     if let Some(server) = join(&link)? {
         return Ok(server);
@@ -93,6 +93,15 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     Ok(OwnServer { socket_dir, port, in_use: in_use.expect("use.lock was made with its home") })
 }
 
+/// The server, where its files say that it runs. Costs no connection, each of which costs the server a process; so whoever
+/// cannot connect then asks [`ensure`].
+pub(crate) fn recall(place: &Place, pg_bin: Option<&Path>) -> Result<Option<OwnServer>> {
+    let home = place.home(pg_bin);
+    let Some(in_use) = enter(&home)? else { return Ok(None) };
+    let text = fs::read(home.join("data/postmaster.pid")).unwrap_or_default();
+    Ok(address_in(&text).map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
+}
+
 /// Starts the server on the data that a clean stop left, else on new ones.
 fn start(home: &Home, account: &Account, binaries: &Binaries, options: &OwnOptions) -> Result<(PathBuf, u16)> {
     keeper::stop(home)?;
@@ -105,7 +114,7 @@ fn start(home: &Home, account: &Account, binaries: &Binaries, options: &OwnOptio
 
     let version = &binaries.version;
     let place = home.folder.display();
-    (options.progress)(&format!("ptest: creating a PostgreSQL {version} server in {place} (once, about a second)"));
+    (options.progress)(&format!("creating a PostgreSQL {version} server in {place} (once, about a second)"));
     data::create(home, account, binaries)?;
     keeper::start(home, account, binaries, options)
 }
