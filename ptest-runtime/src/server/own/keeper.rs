@@ -13,7 +13,7 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::error::io_at;
 use super::place::Home;
-use super::{OwnOptions, OwnServerError, PATIENCE, Result, address, data};
+use super::{OwnOptions, OwnServerError, PATIENCE, Proof, Result, address, data};
 
 const SCRIPT: &str = include_str!("keeper.sh");
 
@@ -50,7 +50,7 @@ pub(super) fn start(
     let begin = Instant::now();
     let version = binaries.version.to_string();
     loop {
-        if let Some(address) = address(&home.folder)? {
+        if let Some(address) = address(&home.folder, Proof::Keeper)? {
             return Ok(address);
         }
         if !is_alive(&home.folder)? {
