@@ -34,10 +34,11 @@ async fn logging_out_ends_the_session(url: PgUrl) -> anyhow::Result<()> {
     browser.log_in("admin", "secret").await?;
     let mut thief = browser.clone();
 
-    assert_eq!(browser.post("/admin/logout/", &[]).await?.status, StatusCode::FOUND);
+    let answer = browser.post("/admin/logout/", &[]).await?;
 
-    assert!(browser.get("/admin/").await?.html.contains("login-form"), "the cookie is forgotten");
-    assert!(thief.get("/admin/").await?.html.contains("login-form"), "a copy of it is worth nothing");
+    assert_eq!((answer.status, answer.location.as_deref()), (StatusCode::FOUND, Some("/admin/")));
+    assert!(browser.cookies.is_empty());
+    assert!(thief.get("/admin/").await?.html.contains("login-form"), "a copy of the cookie is worth nothing");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 #[derive(Clone)]
 pub(crate) struct Browser {
     site: Address,
-    cookies: BTreeMap<String, String>,
+    pub(crate) cookies: BTreeMap<String, String>,
 }
 
 /// How the site is reached.
