@@ -1,9 +1,32 @@
-//! The attribute of ptest.
+//! The attribute of ptest: `#[ptest::db_test]`.
+//!
+//! It parses the arguments and the signature, checks both, and writes one call into the runtime. It knows nothing of
+//! databases, and never looks into the body of a test.
 
-use proc_macro::TokenStream;
+mod args;
+mod expand;
+mod fixtures;
+mod item;
 
-/// x
+use proc_macro2::TokenStream;
+
+use crate::args::Args;
+use crate::item::Item;
+
+#[expect(missing_docs, reason = "documented where `ptest` re-exports it")]
 #[proc_macro_attribute]
-pub fn db_test(_args: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn db_test(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    attribute(args.into(), item.into()).into()
+}
+
+fn attribute(args: TokenStream, tokens: TokenStream) -> TokenStream {
+    let args = syn::parse2::<Args>(args);
+    let item = match syn::parse2::<Item>(tokens.clone()) {
+        Ok(item) => item,
+        Err(error) => return expand::unparsed(&error, tokens),
+    };
+    match (args, item.validate()) {
+        (Ok(args), Ok(params)) => expand::expand(&args, &item, &params),
+        (args, params) => expand::invalid([args.err(), params.err()].into_iter().flatten(), &item),
+    }
 }

@@ -1,21 +1,89 @@
 //! The context that a test's parameters are made from.
 
+use crate::lease::{self, Opened, Slot, Verdict};
+use crate::sandbox::Transport;
+use crate::server::{self, Address};
+use crate::template::Schema;
 use crate::test::Test;
 
 /// What a parameter of a test is made from: the test's name, and its databases, leased when first asked for.
 #[derive(Debug)]
 pub struct Context {
     test: &'static Test,
+    postgres: Option<Postgres>,
+}
+
+/// The test's PostgreSQL database: a leased slot, and the sandbox that is open in it.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    slot: Slot,
+    opened: Opened,
 }
 
 impl Context {
     pub(crate) fn new(test: &'static Test) -> Self {
-        Context { test }
+        Context { test, postgres: None }
     }
 
-    /// The test's name as the runner prints it: `module::path::function`.
+    /// The test's name as the runner prints it: `module::path::function`, without the crate's name.
     pub fn test_name(&self) -> &'static str {
-        self.test.name
+        self.test.short_name()
+    }
+
+    /// The test's PostgreSQL database: leased, its sandbox open, its fixtures loaded.
+    pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
+        if self.postgres.is_none() {
+            self.postgres = Some(Postgres::open(self.test).await?);
+        }
+        self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
+    }
+
+    /// Gives every database back; the body's runtime is gone.
+    pub(crate) fn close(self) -> Option<Verdict> {
+        self.postgres.map(Postgres::close)
+    }
+}
+
+impl Postgres {
+    async fn open(test: &'static Test) -> crate::Result<Postgres> {
+        let config = crate::config::Config::get()?;
+        let schema = Schema::of(test);
+        let server = server::find(config).await?;
+        let slot = lease::lease(&server, &schema, config.slot_hint).await?;
+        let opened = slot.open().await?;
+        let postgres = Postgres { slot, opened };
+        for fixture in test.fixtures {
+            crate::drivers::fixture::load(&postgres, fixture).await?;
+        }
+        Ok(postgres)
+    }
+
+    /// Where clients of the test find the sandbox.
+    pub(crate) fn address(&self) -> Address {
+        Address {
+            endpoint: server::Endpoint::Unix { folder: self.opened.folder.clone(), port: self.opened.port },
+            user: self.slot.server().user.clone(),
+            password: None,
+            database: self.slot.database().to_owned(),
+            origin: "the test's sandbox".to_owned(),
+        }
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// A connection to the sandbox that needs no socket.
+    pub(crate) fn attach(&self, stream: Box<dyn Transport + Send>) {
+        self.slot.attach(stream);
+    }
+
+    fn close(self) -> Verdict {
+        let verdict = self.slot.close();
+        if verdict.clean {
+            lease::release(self.slot);
+        }
+        verdict
     }
 }
 
@@ -23,14 +91,20 @@ impl Context {
 ///
 /// Implement it for a type of your own, built from the types that ptest knows:
 ///
-/// ```ignore
+/// ```
+/// # #[cfg(feature = "sqlx-postgres")] mod app {
+/// use ptest_runtime as ptest;
+/// use ptest::FromContext;
+/// use sqlx::PgPool;
+///
 /// struct TestApp { pool: PgPool }
 ///
-/// impl ptest::FromContext for TestApp {
+/// impl FromContext for TestApp {
 ///     async fn from_context(cx: &mut ptest::Context) -> ptest::Result<Self> {
 ///         Ok(TestApp { pool: PgPool::from_context(cx).await? })
 ///     }
 /// }
+/// # }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a `#[ptest::db_test]` function",

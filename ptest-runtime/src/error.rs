@@ -23,6 +23,14 @@ pub struct Error {
 pub(crate) enum ErrorKind {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Server(#[from] crate::server::ServerError),
+    #[error(transparent)]
+    Template(#[from] crate::template::TemplateError),
+    #[error(transparent)]
+    Lease(#[from] crate::lease::LeaseError),
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
     #[error("cannot build a parameter of the test")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -32,6 +40,10 @@ impl ErrorKind {
     fn help(&self) -> Option<String> {
         match self {
             ErrorKind::Config(e) => e.help(),
+            ErrorKind::Server(e) => e.help(),
+            ErrorKind::Template(e) => e.help(),
+            ErrorKind::Lease(e) => e.help(),
+            ErrorKind::Run(e) => e.help(),
             ErrorKind::Other(_) => None,
         }
     }

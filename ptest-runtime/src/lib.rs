@@ -7,16 +7,31 @@ mod config;
 mod context;
 mod drivers;
 mod error;
+mod lease;
 mod param;
 mod run;
+mod runtime;
+#[allow(dead_code)]
+mod sandbox;
+#[allow(dead_code)]
+mod server;
+mod socket;
+#[allow(dead_code)]
+mod template;
 mod test;
 
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
+pub use param::{PgUrl, TestDatabase};
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::run::{run, run_blocking};
     pub use crate::test::{Fixture, Flavor, Migrations, Test};
+}
+
+/// Tells the user about a step that takes long. Captured with the test's output, as everything that it prints.
+fn progress(text: &str) {
+    eprintln!("ptest: {text}");
 }

@@ -1,1 +1,97 @@
 //! The parameters that need no driver: the database's name and its address.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::context::{Context, FromContext};
+use crate::server::{Address, Endpoint};
+
+/// A URL of the test's PostgreSQL database that any client can connect to: of any language, in this process or another.
+///
+/// Every connection made with it is a session of the test's sandbox: it sees what the test sees, and is rolled back with
+/// it. The URL names a Unix socket and stops working when the test ends.
+///
+/// ```rust,test_harness,no_run
+/// # use ptest_runtime as ptest;
+/// # async fn psql(url: ptest::PgUrl) -> std::io::Result<()> {
+/// let status = std::process::Command::new("psql").arg(url.as_str()).args(["-c", "select 1"]).status()?;
+/// assert!(status.success());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PgUrl(String);
+
+/// The test's PostgreSQL database by name, for whatever else must follow the lease: a Redis index, a queue's prefix, a
+/// port.
+///
+/// No other running test, of any process, has the same name at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestDatabase {
+    name: String,
+    slot: u32,
+    test: &'static str,
+}
+
+impl PgUrl {
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for PgUrl {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PgUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TestDatabase {
+    /// The database's name on the server: `ptest_<fingerprint>_<slot>`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of the slot, from 0; as small as the number of tests that run at once allows.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// The test's name as the runner prints it.
+    pub fn test_name(&self) -> &'static str {
+        self.test
+    }
+}
+
+impl FromContext for PgUrl {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        Ok(PgUrl(url(&cx.postgres().await?.address())))
+    }
+}
+
+impl FromContext for TestDatabase {
+    async fn from_context(cx: &mut Context) -> crate::Result<Self> {
+        let test = cx.test_name();
+        let slot = cx.postgres().await?.slot();
+        Ok(TestDatabase { name: slot.database().to_owned(), slot: slot.number(), test })
+    }
+}
+
+/// What may stand unescaped in a URL's host.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// The URL of a socket: its folder as the escaped host, which libpq, sqlx and tokio-postgres all read.
+fn url(address: &Address) -> String {
+    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+    let (host, port) = match &address.endpoint {
+        Endpoint::Unix { folder, port } => (escape(&folder.to_string_lossy()), port),
+        Endpoint::Tcp { host, port } => (host.clone(), port),
+    };
+    format!("postgresql://{}@{host}:{port}/{}", escape(&address.user), escape(&address.database))
+}

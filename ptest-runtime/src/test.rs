@@ -70,6 +70,11 @@ impl Test {
         }
     }
 
+    /// The name as the runner prints it: without the crate's.
+    pub(crate) fn short_name(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, rest)| rest)
+    }
+
     /// Sets where the schema comes from.
     pub const fn migrations(mut self, migrations: Migrations) -> Self {
         self.migrations = migrations;

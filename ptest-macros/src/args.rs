@@ -1,0 +1,290 @@
+//! The arguments of the attribute.
+//!
+//! A new argument is a row of [`ARGUMENTS`], an arm of [`Given::set`] and a field of [`Args`].
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Error, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
+
+use crate::fixtures;
+use crate::item::combined;
+
+/// Each argument and its form, as error messages show it.
+const ARGUMENTS: &[(&str, &str)] = &[
+    ("migrations", r#"migrations = "dir" | false"#),
+    ("migrator", "migrator = path::TO_MIGRATOR"),
+    ("fixtures", r#"fixtures("a", "b")"#),
+    ("timeout", r#"timeout = "5s""#),
+    ("flavor", r#"flavor = "current_thread" | "multi_thread""#),
+    ("worker_threads", "worker_threads = 4"),
+    ("start_paused", "start_paused = true"),
+    ("crate", "crate = ::path::to::ptest"),
+];
+
+/// The arguments that were given, checked.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) krate: CratePath,
+    pub(crate) migrations: Option<Migrations>,
+    /// Paths relative to the source file, each where the user wrote it.
+    pub(crate) fixtures: Vec<LitStr>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) flavor: Option<Flavor>,
+    pub(crate) worker_threads: Option<usize>,
+    pub(crate) start_paused: Option<bool>,
+}
+
+/// Where the generated code finds ptest.
+#[derive(Default)]
+pub(crate) enum CratePath {
+    #[default]
+    Default,
+    Explicit(Path),
+}
+
+pub(crate) enum Migrations {
+    Dir(LitStr),
+    None,
+    Migrator(Path),
+}
+
+#[derive(PartialEq)]
+pub(crate) enum Flavor {
+    CurrentThread,
+    MultiThread,
+}
+
+impl Parse for Args {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let mut given = Given::default();
+        let mut errors = Vec::new();
+        while !input.is_empty() {
+            if let Err(error) = given.argument(input) {
+                errors.push(error);
+                skip_argument(input)?;
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        if errors.is_empty() {
+            errors.extend(given.conflicts());
+        }
+        combined(errors).map_or(Ok(given.args), Err)
+    }
+}
+
+impl ToTokens for CratePath {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            CratePath::Default => tokens.extend(quote!(::ptest)),
+            CratePath::Explicit(path) => path.to_tokens(tokens),
+        }
+    }
+}
+
+/// The arguments so far, and the names they were given by.
+#[derive(Default)]
+struct Given {
+    args: Args,
+    names: Vec<Ident>,
+}
+
+impl Given {
+    fn argument(&mut self, input: ParseStream) -> Result<()> {
+        let name = input.call(Ident::parse_any).map_err(|e| Error::new(e.span(), accepted()))?;
+        let Some((_, form)) = ARGUMENTS.iter().find(|(known, _)| name == known) else {
+            return Err(unknown(&name));
+        };
+        if name != "fixtures" && self.names.contains(&name) {
+            return Err(Error::new(name.span(), format!("`{name}` is given twice")));
+        }
+        self.set(&name, &Value { input, form })?;
+        self.names.push(name);
+        if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
+    }
+
+    fn set(&mut self, name: &Ident, value: &Value) -> Result<()> {
+        let args = &mut self.args;
+        match name.to_string().as_str() {
+            "migrations" => args.migrations = Some(migrations(value)?),
+            "migrator" => args.migrations = Some(Migrations::Migrator(migrator(value)?)),
+            "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
+            "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
+            "flavor" => args.flavor = Some(flavor(value)?),
+            "worker_threads" => args.worker_threads = Some(worker_threads(&value.parse()?)?),
+            "start_paused" => args.start_paused = Some(value.parse::<LitBool>()?.value),
+            "crate" => args.krate = CratePath::Explicit(crate_path(value)?),
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+
+    /// What is right by itself and wrong together.
+    fn conflicts(&self) -> Vec<Error> {
+        let multi_thread = self.args.flavor == Some(Flavor::MultiThread);
+        let rules = [
+            (
+                "migrator",
+                self.has("migrations"),
+                "`migrator` and `migrations` both say where the schema comes from: remove one",
+            ),
+            ("worker_threads", !multi_thread, "`worker_threads` needs `flavor = \"multi_thread\"`"),
+            (
+                "start_paused",
+                multi_thread && self.args.start_paused == Some(true),
+                "`start_paused = true` needs `flavor = \"current_thread\"`",
+            ),
+        ];
+        let broken = |(name, wrong, message): (&str, bool, &str)| {
+            let name = self.names.iter().find(|given| *given == name).filter(|_| wrong)?;
+            Some(Error::new(name.span(), message))
+        };
+        rules.into_iter().filter_map(broken).collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|given| given == name)
+    }
+}
+
+/// What follows an argument's name.
+struct Value<'a> {
+    input: ParseStream<'a>,
+    form: &'static str,
+}
+
+impl Value<'_> {
+    /// `= value`
+    fn parse<T: Parse>(&self) -> Result<T> {
+        self.equals()?;
+        self.input.parse().map_err(|_| self.expected(self.input.span()))
+    }
+
+    /// `(list)`
+    fn list<T>(&self, parse: impl FnOnce(ParseStream) -> Result<T>) -> Result<T> {
+        if !self.input.peek(token::Paren) {
+            return Err(self.expected(self.input.span()));
+        }
+        let list;
+        parenthesized!(list in self.input);
+        parse(&list)
+    }
+
+    fn equals(&self) -> Result<Token![=]> {
+        self.input.parse().map_err(|_| self.expected(self.input.span()))
+    }
+
+    fn expected(&self, span: Span) -> Error {
+        Error::new(span, format!("expected `{}`", self.form))
+    }
+}
+
+fn migrations(value: &Value) -> Result<Migrations> {
+    match value.parse()? {
+        Lit::Str(dir) => Ok(Migrations::Dir(dir)),
+        Lit::Bool(LitBool { value: false, .. }) => Ok(Migrations::None),
+        Lit::Bool(yes) => Err(Error::new(yes.span(), "`migrations = true` is the default: remove it")),
+        other => Err(value.expected(other.span())),
+    }
+}
+
+/// A path, or one in a string as `#[sqlx::test]` wants it.
+fn migrator(value: &Value) -> Result<Path> {
+    value.equals()?;
+    if value.input.peek(LitStr) {
+        let text: LitStr = value.input.parse()?;
+        text.parse().map_err(|_| value.expected(text.span()))
+    } else {
+        let span = value.input.span();
+        value.input.parse().map_err(|_| value.expected(span))
+    }
+}
+
+/// A number with its unit, in whole milliseconds.
+fn millis(time: &LitStr) -> Result<u64> {
+    let text = time.value();
+    let units = [("ms", 1.0), ("s", 1_000.0), ("m", 60_000.0)];
+    let millis = units.iter().find_map(|(unit, millis)| {
+        let number = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'))?;
+        Some(number.parse::<f64>().ok()? * millis)
+    });
+    match millis.map(f64::round) {
+        Some(0.0) => Err(Error::new(time.span(), "a `timeout` of zero leaves the test no time")),
+        Some(millis) => Ok(millis as u64),
+        None => Err(Error::new(time.span(), "expected a number with its unit, such as \"500ms\", \"1.5s\" or \"2m\"")),
+    }
+}
+
+fn flavor(value: &Value) -> Result<Flavor> {
+    let name: LitStr = value.parse()?;
+    match name.value().as_str() {
+        "current_thread" => Ok(Flavor::CurrentThread),
+        "multi_thread" => Ok(Flavor::MultiThread),
+        _ => Err(value.expected(name.span())),
+    }
+}
+
+fn worker_threads(number: &LitInt) -> Result<usize> {
+    match number.base10_parse()? {
+        0 => Err(Error::new(number.span(), "`worker_threads` is at least 1")),
+        number => Ok(number),
+    }
+}
+
+/// A path that means the same wherever the generated code stands.
+fn crate_path(value: &Value) -> Result<Path> {
+    value.equals()?;
+    if value.input.peek(LitStr) {
+        let text: LitStr = value.input.parse()?;
+        let path = text.value();
+        let message = format!("`crate` is a path, no string: write `crate = ::{}`", path.trim_start_matches("::"));
+        return Err(Error::new(text.span(), message));
+    }
+    let span = value.input.span();
+    let path = value.input.call(Path::parse_mod_style).map_err(|_| value.expected(span))?;
+    let first = &path.segments[0].ident;
+    if path.leading_colon.is_some() || first == "crate" || first == "$crate" {
+        return Ok(path);
+    }
+    let instead = match first.to_string().as_str() {
+        "self" | "super" => "crate::path::to::ptest".to_owned(),
+        _ => format!("::{}", path.to_token_stream().to_string().replace(' ', "")),
+    };
+    Err(Error::new_spanned(&path, format!("`crate` is an absolute path: write `crate = {instead}`")))
+}
+
+fn skip_argument(input: ParseStream) -> Result<()> {
+    while !(input.is_empty() || input.peek(Token![,])) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+fn unknown(name: &Ident) -> Error {
+    let text = name.to_string();
+    let close = ARGUMENTS.iter().map(|(known, _)| known).find(|known| distance(&text, known) <= 2);
+    let hint = close.map_or(String::new(), |known| format!(", did you mean `{known}`?"));
+    Error::new(name.span(), format!("unknown argument `{name}`{hint}\n{}", accepted()))
+}
+
+/// All that the attribute takes.
+fn accepted() -> String {
+    let forms: Vec<String> = ARGUMENTS.iter().map(|(_, form)| format!("`{form}`")).collect();
+    format!("the arguments are {}", forms.join(", "))
+}
+
+/// How many letters have to be added, removed or changed to turn one word into the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}

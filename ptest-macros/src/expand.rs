@@ -1,0 +1,149 @@
+//! The code that a test becomes: the function as it was written, and one call into the runtime.
+//!
+//! Nothing here can fail. Names that the body could see are avoided: the static lives in a block of its own, so that
+//! no name of a user's module is shadowed.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Error, Ident};
+
+use crate::args::{Args, CratePath, Flavor, Migrations};
+use crate::item::{self, Item, Param};
+
+/// A valid test.
+pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream {
+    let Item { attrs, vis, sig, body } = item;
+    let (name, output) = (&sig.ident, &sig.output);
+    let test = test(args, item);
+    let run = run(&args.krate, item, params);
+    quote! {
+        #(#attrs)*
+        #[::core::prelude::v1::test]
+        #vis fn #name() #output {
+            #sig #body
+            {
+                #test
+                #run
+            }
+        }
+    }
+}
+
+/// A function with mistakes: the errors, and the function, so that what it uses does not become unused as well.
+pub(crate) fn invalid(errors: impl Iterator<Item = Error>, item: &Item) -> TokenStream {
+    let errors = errors.map(Error::into_compile_error);
+    let Item { attrs, vis, sig, body } = item;
+    let attrs = attrs.iter().filter(|attr| {
+        let path = attr.path();
+        !(item::is_test(attr) || path.is_ident("should_panic") || path.is_ident("ignore"))
+    });
+    quote! {
+        #(#errors)*
+        #(#attrs)*
+        #[allow(dead_code)]
+        #vis #sig #body
+    }
+}
+
+/// No function at all: the error, and the item untouched.
+pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
+    let mut all = error.to_compile_error();
+    all.extend(tokens);
+    all
+}
+
+/// The static that describes the test, with only those arguments that were given.
+fn test(args: &Args, item: &Item) -> TokenStream {
+    let Args { krate, migrations, fixtures, timeout_ms, flavor, worker_threads, start_paused } = args;
+    let name = item.sig.ident.to_string();
+    let private = quote!(#krate::__private);
+
+    let migrations = migrations.as_ref().map(|migrations| {
+        let source = match migrations {
+            Migrations::Dir(dir) => quote!(Dir(#dir)),
+            Migrations::None => quote!(None),
+            Migrations::Migrator(path) => quote_spanned!(located(path)=> Migrator(&#path)),
+        };
+        quote!(.migrations(#private::Migrations::#source))
+    });
+    let fixtures = (!fixtures.is_empty()).then(|| {
+        let fixtures = fixtures.iter().map(|path| {
+            let sql = quote_spanned!(path.span()=> ::core::include_str!(#path));
+            quote!(#private::Fixture { path: #path, sql: #sql })
+        });
+        quote!(.fixtures(&[#(#fixtures),*]))
+    });
+    let timeout = timeout_ms.map(|millis| quote!(.timeout_ms(#millis)));
+    let flavor = flavor.as_ref().map(|flavor| {
+        let flavor = match flavor {
+            Flavor::CurrentThread => quote!(CurrentThread),
+            Flavor::MultiThread => {
+                let threads = match worker_threads {
+                    Some(n) => quote!(Some(#n)),
+                    None => quote!(None),
+                };
+                quote!(MultiThread(::core::option::Option::#threads))
+            }
+        };
+        quote!(.flavor(#private::Flavor::#flavor))
+    });
+    let start_paused = start_paused.map(|paused| quote!(.start_paused(#paused)));
+    let should_panic = item.should_panic().then(|| quote!(.should_panic()));
+
+    quote! {
+        static __TEST: #private::Test = #private::Test::new(
+            ::core::concat!(::core::module_path!(), "::", #name),
+            ::core::env!("CARGO_MANIFEST_DIR"),
+        )
+        #migrations #fixtures #timeout #flavor #start_paused #should_panic;
+    }
+}
+
+/// The call that makes the parameters and runs the function with them.
+fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
+    let name = &item.sig.ident;
+    let names: Vec<Ident> = (0..params.len()).map(|i| format_ident!("__p{i}", span = Span::mixed_site())).collect();
+    let bindings: Vec<TokenStream> = params.iter().zip(&names).map(|(param, name)| param.binding(name)).collect();
+    let passed = params.iter().zip(&names).map(|(param, name)| param.passed(name));
+    let made = params
+        .iter()
+        .map(|Param { ty, .. }| quote_spanned!(located(ty)=> <#ty as #krate::FromContext>::from_context(__cx).await?));
+    let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
+    let cx = if params.is_empty() { quote!(_) } else { quote!(__cx) };
+
+    if item.sig.asyncness.is_some() {
+        quote! {
+            #krate::__private::run(&__TEST, |#cx| ::std::boxed::Box::pin(async move {
+                #(let #bindings = #made;)*
+                #ok(#name(#(#passed),*).await)
+            }))
+        }
+    } else {
+        quote! {
+            #krate::__private::run_blocking(
+                &__TEST,
+                |#cx| ::std::boxed::Box::pin(async move {
+                    #(let #names = #made;)*
+                    #ok((#(#names,)*))
+                }),
+                |(#(#bindings,)*)| #name(#(#passed),*),
+            )
+        }
+    }
+}
+
+impl Param {
+    fn binding(&self, name: &Ident) -> TokenStream {
+        if self.by_mut { quote!(mut #name) } else { quote!(#name) }
+    }
+
+    fn passed(&self, name: &Ident) -> TokenStream {
+        if self.by_mut { quote!(&mut #name) } else { quote!(#name) }
+    }
+}
+
+/// Where the user wrote it, yet known as generated: errors point there, lints stay silent.
+fn located(tokens: &impl ToTokens) -> Span {
+    Span::call_site().located_at(tokens.span())
+}

@@ -1,0 +1,45 @@
+//! The lease: a slot database that no other running test has, held by a lock that dies with its holder.
+//!
+//! ```text
+//!                 connect, lock, BEGIN           test opens                 test closes
+//!   (missing) ──clone──► free ──────────► leased ─────────► in a sandbox ───────────────┐
+//!                          ▲                ▲                                           │
+//!                          │ process ends   └──────── audited, rolled back, reset ◄─────┤
+//!                          └────────────────                                           │
+//!                                             lost or escaped: detached, never reused ◄─┘
+//! ```
+//!
+//! The lock is a session advisory lock in the slot database itself, on the connection that runs the test: the server
+//! releases it, and rolls back, when the process dies. It is held as a transaction lock too, for a body may say
+//! `pg_advisory_unlock_all()`. A process keeps its leases, each with its warm backend, for its next tests.
+
+mod acquire;
+mod registry;
+mod slot;
+
+pub(crate) use registry::{lease, release};
+pub(crate) use slot::{Opened, Slot, Verdict};
+
+use crate::server::{Address, QueryError};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeaseError {
+    #[error("cannot lease a test database: all {tried} slots are held by running tests")]
+    Exhausted { tried: u32 },
+    #[error("cannot lock the test database `{database}` at {address}")]
+    Lock { database: String, address: Box<Address>, source: QueryError },
+    #[error("cannot open a socket for the test's connections in {}", folder.display())]
+    Socket { folder: std::path::PathBuf, source: std::io::Error },
+    #[error("the thread that holds the test's database has ended")]
+    Gone,
+}
+
+impl LeaseError {
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            LeaseError::Exhausted { .. } => Some("run fewer tests at once".to_owned()),
+            LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
+            LeaseError::Lock { .. } | LeaseError::Gone => None,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A leased slot: a thread of its own that keeps the backend, so that it outlasts the runtimes of tests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::LeaseError;
+use super::acquire::{self, Acquired};
+use super::registry::Reserved;
+use crate::sandbox::{Backend, Constraints, Sandbox, Transport};
+use crate::server::Address;
+use crate::socket::Socket;
+use crate::template::Schema;
+
+/// A leased slot. Dropping it gives the database up: the backend's connection ends, and the server rolls back.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    number: u32,
+    database: Arc<str>,
+    server: Address,
+    fingerprint: String,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// What the slot's thread is told.
+enum Order {
+    /// Open a sandbox for a test, with a socket of its own.
+    Open { reply: oneshot::Sender<Result<Opened, LeaseError>> },
+    /// Serve a client in memory.
+    Attach(Box<dyn Transport + Send>),
+    /// End the sandbox: audit, roll back, reset.
+    Close { reply: oneshot::Sender<Verdict> },
+}
+
+/// Where clients find the sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) folder: PathBuf,
+    pub(crate) port: u16,
+}
+
+/// What is known of a database after its test.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// Rolled back and reset; otherwise the slot is given up.
+    pub(crate) clean: bool,
+    /// Why ptest can no longer vouch for the database.
+    pub(crate) lost: Option<String>,
+    /// Connections that were still open when the body had returned.
+    pub(crate) leaked: usize,
+}
+
+impl Slot {
+    /// Leases the slot with this number, on a thread of its own; `None`: another test has it.
+    pub(super) async fn acquire(
+        server: &Address,
+        schema: &Schema,
+        number: u32,
+        reserved: Reserved,
+    ) -> crate::Result<Option<Slot>> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (ready, acquired) = oneshot::channel();
+        let (server_, schema_) = (server.clone(), schema.clone());
+        std::thread::Builder::new()
+            .name(format!("ptest slot {number}"))
+            .spawn(move || hold(&server_, &schema_, number, ready, inbox, reserved))
+            .map_err(crate::Error::other)?;
+        let Some(database) = acquired.await.map_err(|_| LeaseError::Gone)?? else { return Ok(None) };
+        let fingerprint = schema.fingerprint.clone();
+        Ok(Some(Slot { number, database, server: server.clone(), fingerprint, orders }))
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    pub(crate) fn server(&self) -> &Address {
+        &self.server
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Opens the sandbox of the next test.
+    pub(crate) async fn open(&self) -> Result<Opened, LeaseError> {
+        let (reply, opened) = oneshot::channel();
+        let _ = self.orders.send(Order::Open { reply });
+        opened.await.map_err(|_| LeaseError::Gone)?
+    }
+
+    /// Serves a client in memory.
+    pub(crate) fn attach(&self, stream: Box<dyn Transport + Send>) {
+        let _ = self.orders.send(Order::Attach(stream));
+    }
+
+    /// Ends the sandbox. Blocks the thread of the test, whose runtime is gone.
+    pub(crate) fn close(&self) -> Verdict {
+        let (reply, verdict) = oneshot::channel();
+        let _ = self.orders.send(Order::Close { reply });
+        verdict.blocking_recv().unwrap_or_else(|_| Verdict::lost("the thread that held the database has ended"))
+    }
+}
+
+impl Verdict {
+    fn lost(why: &str) -> Self {
+        Verdict { clean: false, lost: Some(why.to_owned()), leaked: 0 }
+    }
+}
+
+/// The slot's thread.
+fn hold(
+    server: &Address,
+    schema: &Schema,
+    number: u32,
+    ready: oneshot::Sender<crate::Result<Option<Arc<str>>>>,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    reserved: Reserved,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(crate::Error::other(error)))),
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        match acquire::try_slot(server, schema, number).await {
+            Ok(Some(acquired)) => {
+                let database: Arc<str> = acquired.database.as_str().into();
+                if ready.send(Ok(Some(database))).is_ok() {
+                    Keeper::new(server, acquired).serve(inbox).await;
+                }
+            }
+            Ok(None) => drop(ready.send(Ok(None))),
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
+    drop(reserved);
+}
+
+/// What the slot's thread keeps between tests.
+struct Keeper {
+    backend: Option<Backend>,
+    sandbox: Option<(Sandbox, Socket)>,
+    database: String,
+    constraints: Constraints,
+    began: String,
+}
+
+impl Keeper {
+    fn new(server: &Address, acquired: Acquired) -> Self {
+        Keeper {
+            backend: Some(Backend::new(acquired.connection, server.clone())),
+            sandbox: None,
+            database: acquired.database,
+            constraints: acquired.constraints,
+            began: acquired.began,
+        }
+    }
+
+    async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        while let Some(order) = inbox.recv().await {
+            match order {
+                Order::Open { reply } => drop(reply.send(self.open())),
+                Order::Attach(stream) => {
+                    if let Some((sandbox, _)) = &self.sandbox {
+                        sandbox.attach(stream);
+                    }
+                }
+                Order::Close { reply } => {
+                    let verdict = self.close().await;
+                    let clean = verdict.clean;
+                    let _ = reply.send(verdict);
+                    if !clean {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<Opened, LeaseError> {
+        let (listener, socket) = Socket::bind()?;
+        let backend = self.backend.take().ok_or(LeaseError::Gone)?;
+        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret());
+        sandbox.listen(listener);
+        let opened = Opened { folder: socket.folder().to_owned(), port: socket.port() };
+        self.sandbox = Some((sandbox, socket));
+        Ok(opened)
+    }
+
+    async fn close(&mut self) -> Verdict {
+        let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::lost("no test was open") };
+        drop(socket);
+        let remains = sandbox.close().await;
+        let mut verdict = Verdict { clean: false, lost: remains.lost, leaked: remains.leaked };
+        if verdict.lost.is_some() {
+            return verdict;
+        }
+        let Some(mut backend) = remains.backend else {
+            verdict.lost = Some("a statement could not be cancelled".to_owned());
+            return verdict;
+        };
+        match self.roll_back(&mut backend).await {
+            Ok(()) => {
+                self.backend = Some(backend);
+                verdict.clean = true;
+            }
+            Err(why) => verdict.lost = Some(why),
+        }
+        verdict
+    }
+
+    /// Proves that ptest's transaction still stands, and rolls it back.
+    async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), String> {
+        let column = |rows: Vec<Vec<Option<String>>>, i: usize| rows.first().and_then(|r| r.get(i).cloned().flatten());
+        let rows = backend.query(&acquire::retake_sql()).await.map_err(|lost| lost.to_string())?;
+        if column(rows, 2).as_deref() != Some(&*self.began) {
+            return Err("the transaction of ptest has ended".to_owned());
+        }
+        let rows = backend.query(&acquire::reset_sql()).await.map_err(|lost| lost.to_string())?;
+        self.began = column(rows, 1).unwrap_or_default();
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! The backend: the one connection that all sessions of a test share, and the one transaction in it.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::answers::{Lost, error_text};
+use super::control::{self, Block};
+use super::expect::{Exchange, Owner, What};
+use super::frame::{self, Input, Piece};
+use super::session::Session;
+use crate::server::{Address, BackendKey, Connection, Stream};
+
+/// Bytes that may wait in either direction before the other side is made to wait.
+pub(super) const HIGH_WATER: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Backend {
+    stream: Stream,
+    pub(super) input: Input,
+    pub(super) link: Exchange,
+    /// The reports of parameters at start-up, for the sessions' own start-up.
+    pub(super) parameters: Vec<(String, String)>,
+    address: Address,
+    key: BackendKey,
+}
+
+impl Backend {
+    /// Takes over a connection whose transaction is open and whose savepoint stands.
+    pub(crate) fn new(connection: Connection, address: Address) -> Self {
+        Backend {
+            parameters: connection.parameters().to_vec(),
+            key: connection.key(),
+            stream: connection.into_stream(),
+            input: Input::of_server(),
+            link: Exchange::default(),
+            address,
+        }
+    }
+
+    /// Writes what it can of what waits, and reads what has come.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> Poll<io::Result<()>> {
+        let wrote = poll_write(&mut self.stream, &mut self.link.out, cx)?;
+        let read = room && poll_read(&mut self.stream, &mut self.input.buffer, cx)?.is_some_and(|n| n > 0);
+        if wrote || read { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Writes all that waits.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        while !self.link.out.is_empty() {
+            let Backend { stream, link, .. } = self;
+            stream.write_buf(&mut link.out).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the server to cancel what runs, and waits until it has taken note: a request that is still on its way could
+    /// hit what the next session runs.
+    pub(super) async fn cancel(&self) -> io::Result<()> {
+        let mut stream = Stream::connect(&self.address.endpoint).await?;
+        let mut out = BytesMut::new();
+        frontend::cancel_request(self.key.process, self.key.secret, &mut out);
+        stream.write_all(&out).await?;
+        stream.read_to_end(&mut Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Brings the backend back to a batch boundary after its client has gone, and undoes what the client left open.
+    pub(super) async fn abandon(&mut self, session: &mut Session) -> Result<(), Lost> {
+        if session.rest > 0 {
+            self.link.out.resize(self.link.out.len() + session.rest, 0);
+            session.rest = 0;
+        }
+        if session.copying_in {
+            frame::put(&mut self.link.out, b'f', |b| frame::put_cstr(b, b"the client is gone"));
+            session.copying_in = false;
+        }
+        if session.batch_open && !session.awaiting {
+            session.doomed = true;
+            frame::put(&mut self.link.out, b'S', |_| {});
+            self.link.expect(What::Sync, Owner::Client, session.block);
+            session.awaiting = true;
+        }
+        let mut nobody = BytesMut::new();
+        self.settle(session, &mut nobody).await?;
+        if session.block != Block::Idle {
+            session.forget_portals();
+            session.block = Block::Idle;
+            self.link.commands(control::UNDO);
+        }
+        self.flush().await.map_err(broken)
+    }
+
+    /// Waits until nothing is under way.
+    pub(super) async fn quiet(&mut self) -> Result<(), Lost> {
+        let mut nobody = Session::new(0, control::Constraints::None);
+        let mut out = BytesMut::new();
+        while !self.link.expected.is_empty() {
+            self.relay(&mut nobody, &mut out).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs commands of the sandbox between batches, and returns the rows as text.
+    pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Lost> {
+        self.quiet().await?;
+        frame::put_query(&mut self.link.out, sql.as_bytes());
+        let mut rows = Vec::new();
+        let mut error = None;
+        loop {
+            self.exchange().await?;
+            while let Some(piece) = self.input.next().map_err(broken)? {
+                match piece {
+                    // The sandbox's own questions have short answers, but a row may come in portions.
+                    Piece::Data { bytes, .. } => rows.push(bytes),
+                    Piece::Frame(f) | Piece::Head(f) => match f.tag() {
+                        b'E' => error = Some(error_text(&f)),
+                        b'Z' => {
+                            let escaped = f.body() == b"I";
+                            return match error {
+                                Some(text) => Err(Lost::Confused(text)),
+                                None if escaped => Err(Lost::Escaped),
+                                None => Ok(text_rows(&rows.concat())),
+                            };
+                        }
+                        _ => {}
+                    },
+                }
+            }
+        }
+    }
+
+    async fn settle(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {
+        session.put_local(&mut self.link, out);
+        while self.link.owes_client() {
+            self.relay(session, out).await?;
+            out.clear();
+        }
+        Ok(())
+    }
+
+    async fn relay(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {
+        self.exchange().await?;
+        while let Some(piece) = self.input.next().map_err(broken)? {
+            session.server(&piece, &mut self.link, out)?;
+        }
+        Ok(())
+    }
+
+    async fn exchange(&mut self) -> Result<(), Lost> {
+        poll_fn(|cx| self.poll(cx, true)).await.map_err(broken)
+    }
+}
+
+pub(super) fn broken(error: io::Error) -> Lost {
+    Lost::Confused(format!("the connection to the server broke: {error}"))
+}
+
+/// Writes once; whether anything was written.
+pub(super) fn poll_write<S>(stream: &mut S, out: &mut BytesMut, cx: &mut Context<'_>) -> io::Result<bool>
+where
+    S: AsyncWrite + Unpin + ?Sized,
+{
+    if out.is_empty() {
+        return Ok(false);
+    }
+    match Pin::new(stream).poll_write(cx, out) {
+        Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+        Poll::Ready(Ok(n)) => {
+            out.advance(n);
+            Ok(true)
+        }
+        Poll::Ready(Err(error)) => Err(error),
+        Poll::Pending => Ok(false),
+    }
+}
+
+/// Reads once; `None`: nothing has come yet. The end of a backend's stream is an error.
+fn poll_read(stream: &mut Stream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> io::Result<Option<usize>> {
+    buffer.reserve(4096);
+    match pin!(stream.read_buf(buffer)).poll(cx) {
+        Poll::Ready(Ok(0)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+        Poll::Ready(result) => result.map(Some),
+        Poll::Pending => Ok(None),
+    }
+}
+
+/// The rows in a run of `DataRow` frames, as text.
+fn text_rows(mut bytes: &[u8]) -> Vec<Vec<Option<String>>> {
+    let mut rows = Vec::new();
+    while bytes.len() >= 7 {
+        bytes.advance(5);
+        let columns = bytes.get_i16();
+        let row = (0..columns).map(|_| {
+            let length = usize::try_from(bytes.get_i32()).ok()?;
+            let value = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            bytes.advance(length);
+            Some(value)
+        });
+        rows.push(row.collect());
+    }
+    rows
+}

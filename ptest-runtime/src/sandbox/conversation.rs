@@ -1,0 +1,162 @@
+//! The conversation: one client, the backend, and the bytes between them, from a first message to rest.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::answers::Lost;
+use super::backend::{Backend, HIGH_WATER, broken, poll_write};
+use super::frame::{Input, Piece};
+use super::session::Session;
+use super::signals::{Signal, Signals};
+use super::turn::Turns;
+
+/// A transport of a session.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
+
+/// The client's end of a session.
+pub(super) struct Client {
+    pub(super) stream: Box<dyn Transport>,
+    pub(super) input: Input,
+    pub(super) out: BytesMut,
+    /// It will send nothing more.
+    pub(super) finished: bool,
+    /// It reads nothing more.
+    deaf: bool,
+}
+
+/// Why a conversation ended before its session was at rest.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client is gone, or says that it is going.
+    Disconnected,
+    /// The client's stream makes no sense.
+    Malformed(String),
+    /// The test is over.
+    Closed,
+    Lost(Lost),
+}
+
+impl Client {
+    pub(super) fn new(stream: Box<dyn Transport>) -> Self {
+        Client {
+            stream,
+            input: Input::of_client(),
+            out: BytesMut::with_capacity(8 * 1024),
+            finished: false,
+            deaf: false,
+        }
+    }
+
+    /// Reads more; `false`: the client has finished.
+    pub(super) async fn read(&mut self) -> bool {
+        self.input.buffer.reserve(4096);
+        let more = self.stream.read_buf(&mut self.input.buffer).await.is_ok_and(|n| n > 0);
+        self.finished |= !more;
+        more
+    }
+
+    /// Writes all that waits. A client that is gone is found out when it is read from.
+    pub(super) async fn flush(&mut self) {
+        while !self.out.is_empty() && !self.deaf {
+            self.deaf = self.stream.write_buf(&mut self.out).await.is_err();
+        }
+        self.out.clear();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> bool {
+        if self.deaf {
+            self.out.clear();
+        }
+        let wrote = poll_write(&mut *self.stream, &mut self.out, cx).unwrap_or_else(|_| {
+            self.deaf = true;
+            true
+        });
+        wrote | (room && !self.finished && self.poll_read(cx))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        self.input.buffer.reserve(4096);
+        match pin!(self.stream.read_buf(&mut self.input.buffer)).poll(cx) {
+            Poll::Ready(result) => {
+                self.finished |= !result.is_ok_and(|n| n > 0);
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+}
+
+/// Passes messages in both directions until the session is at rest; it holds the turn meanwhile.
+pub(super) async fn converse(
+    session: &mut Session,
+    client: &mut Client,
+    backend: &mut Backend,
+    turns: &Turns,
+    signals: &Signals,
+) -> Result<(), End> {
+    loop {
+        pass_on(session, client, backend)?;
+        if session.at_rest() && !backend.link.owes_client() {
+            client.flush().await;
+            backend.flush().await.map_err(|e| End::Lost(broken(e)))?;
+            return Ok(());
+        }
+        let waits = !backend.link.owes_client() && backend.link.out.is_empty();
+        if waits && (client.finished || session.ended) {
+            return Err(End::Disconnected);
+        }
+        turns.note_idle(waits, &session.last_sql);
+        let signal = poll_fn(|cx| {
+            if let Some(signal) = signals.poll(session.id, cx) {
+                return Poll::Ready(Ok(Some(signal)));
+            }
+            let client_room = session.may_send() && backend.link.out.len() < HIGH_WATER;
+            let server_room = client.out.len() < HIGH_WATER;
+            let progress = client.poll(cx, client_room);
+            match backend.poll(cx, server_room) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(End::Lost(broken(error)))),
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(None)),
+                Poll::Pending if progress => Poll::Ready(Ok(None)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await?;
+        match signal {
+            Some(Signal::Closed) => return Err(End::Closed),
+            // Nothing more is sent meanwhile: the request cannot hit anything else.
+            Some(Signal::Cancelled) if backend.link.owes_client() => {
+                let _ = backend.cancel().await;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Passes on whatever has come, as far as the rules and the space allow.
+fn pass_on(session: &mut Session, client: &mut Client, backend: &mut Backend) -> Result<(), End> {
+    let Backend { input, link, .. } = backend;
+    while let Some(piece) = take(input, client.out.len())? {
+        session.server(&piece, link, &mut client.out).map_err(End::Lost)?;
+    }
+    while session.may_send() && !session.ended && link.out.len() < HIGH_WATER {
+        let next = client.input.next().map_err(|e| End::Malformed(e.to_string()))?;
+        let Some(piece) = next else { break };
+        session.client(&piece, client.input.missing(), link).map_err(|e| End::Malformed(e.0))?;
+        session.put_local(link, &mut client.out);
+    }
+    Ok(())
+}
+
+fn take(input: &mut Input, waiting: usize) -> Result<Option<Piece>, End> {
+    if waiting >= HIGH_WATER {
+        return Ok(None);
+    }
+    input.next().map_err(|e: io::Error| End::Lost(broken(e)))
+}

@@ -1,0 +1,301 @@
+//! Frames of the wire protocol (PostgreSQL manual, chapter 55): cut from a byte stream, and written.
+//!
+//! A frame is a tag, a length and a body. Rows and copy data are handed on in whatever portions they arrive, so that
+//! memory does not grow with a result; every other frame is handed on whole.
+
+use std::io;
+
+use bytes::{Buf, BufMut, BytesMut};
+
+/// The largest frame that a server accepts (`MaxAllocSize`).
+const MAX_FRAME: usize = 1 << 30;
+
+/// A `Bind` beyond this size is handed on in portions; its names stand within it.
+const LARGE_BIND: usize = 64 * 1024;
+
+/// What stands next in a stream.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// A whole frame, header included.
+    Frame(Frame),
+    /// The first portion of a frame too large to wait for; `Data` follows.
+    Head(Frame),
+    /// Bytes to pass on as they are: `rows` frames begin in them.
+    Data { bytes: BytesMut, rows: usize },
+}
+
+/// A frame, or the head of one.
+#[derive(Debug)]
+pub(super) struct Frame {
+    bytes: BytesMut,
+}
+
+impl Frame {
+    pub(super) fn tag(&self) -> u8 {
+        self.bytes[0]
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.bytes[5..]
+    }
+
+    /// The frame with its header.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The length of the whole frame, of which a head holds a part.
+    pub(super) fn total(&self) -> usize {
+        length(&self.bytes) + 1
+    }
+}
+
+/// The receiving end of a stream.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) buffer: BytesMut,
+    /// Tags whose frames are handed on in portions.
+    streamed: &'static [u8],
+    /// Bytes that the frame begun last still lacks.
+    missing: usize,
+}
+
+impl Input {
+    /// The receiving end of a client: copy data streams.
+    pub(super) fn of_client() -> Self {
+        Input { buffer: BytesMut::with_capacity(8 * 1024), streamed: b"d", missing: 0 }
+    }
+
+    /// The receiving end of a server: rows and copy data stream.
+    pub(super) fn of_server() -> Self {
+        Input { buffer: BytesMut::with_capacity(16 * 1024), streamed: b"Dd", missing: 0 }
+    }
+
+    /// The bytes that complete the frame begun last.
+    pub(super) fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// Cuts the next piece off what has arrived.
+    pub(super) fn next(&mut self) -> io::Result<Option<Piece>> {
+        let run = self.take_streamed()?;
+        if run.is_some() {
+            return Ok(run);
+        }
+        let Some((tag, total)) = header(&self.buffer)? else { return Ok(None) };
+        if tag == b'B' && total > LARGE_BIND && self.buffer.len() >= LARGE_BIND.min(total) && self.buffer.len() < total
+        {
+            self.missing = total - self.buffer.len();
+            return Ok(Some(Piece::Head(Frame { bytes: self.buffer.split() })));
+        }
+        if self.buffer.len() < total {
+            self.buffer.reserve(total - self.buffer.len());
+            return Ok(None);
+        }
+        Ok(Some(Piece::Frame(Frame { bytes: self.buffer.split_to(total) })))
+    }
+
+    /// As many bytes of streamed frames as stand at the front.
+    fn take_streamed(&mut self) -> io::Result<Option<Piece>> {
+        let mut end = self.missing.min(self.buffer.len());
+        self.missing -= end;
+        let mut rows = 0;
+        while self.missing == 0
+            && let Some((tag, total)) = header(&self.buffer[end..])?
+            && self.streamed.contains(&tag)
+        {
+            let there = total.min(self.buffer.len() - end);
+            self.missing = total - there;
+            end += there;
+            rows += 1;
+        }
+        Ok((end > 0).then(|| Piece::Data { bytes: self.buffer.split_to(end), rows }))
+    }
+}
+
+/// The tag and total length of the frame at the front of `bytes`.
+fn header(bytes: &[u8]) -> io::Result<Option<(u8, usize)>> {
+    if bytes.len() < 5 {
+        return Ok(None);
+    }
+    let length = length(bytes);
+    if !(4..=MAX_FRAME).contains(&length) {
+        let what = format!("frame `{}` claims a length of {length}", bytes[0].escape_ascii());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(Some((bytes[0], length + 1)))
+}
+
+fn length(bytes: &[u8]) -> usize {
+    u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]) as usize
+}
+
+/// Writes one frame; its length is filled in.
+pub(super) fn put(out: &mut BytesMut, tag: u8, body: impl FnOnce(&mut BytesMut)) {
+    let start = out.len();
+    out.put_u8(tag);
+    out.put_u32(0);
+    body(out);
+    let length = u32::try_from(out.len() - start - 1).unwrap_or(u32::MAX);
+    out[start + 1..start + 5].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Writes a string and its end.
+pub(super) fn put_cstr(out: &mut BytesMut, text: &[u8]) {
+    out.put_slice(text);
+    out.put_u8(0);
+}
+
+/// Writes a simple query.
+pub(super) fn put_query(out: &mut BytesMut, sql: &[u8]) {
+    put(out, b'Q', |b| put_cstr(b, sql));
+}
+
+/// Writes `CommandComplete`.
+pub(super) fn put_tag(out: &mut BytesMut, tag: &str) {
+    put(out, b'C', |b| put_cstr(b, tag.as_bytes()));
+}
+
+/// Writes `ReadyForQuery`.
+pub(super) fn put_ready(out: &mut BytesMut, status: u8) {
+    put(out, b'Z', |b| b.put_u8(status));
+}
+
+/// An error or a notice that the sandbox itself sends (PostgreSQL manual, section 55.8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) severity: &'static str,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) detail: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+impl Report {
+    pub(super) fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Report { severity: "ERROR", code, message: message.into(), detail: None, hint: None }
+    }
+
+    pub(super) fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Report { severity: "WARNING", ..Report::error(code, message) }
+    }
+
+    pub(super) fn fatal(code: &'static str, message: impl Into<String>) -> Self {
+        Report { severity: "FATAL", ..Report::error(code, message) }
+    }
+
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        let tag = if self.severity == "WARNING" { b'N' } else { b'E' };
+        put(out, tag, |b| {
+            let mut field = |kind: u8, text: &str| {
+                b.put_u8(kind);
+                put_cstr(b, text.as_bytes());
+            };
+            field(b'S', self.severity);
+            field(b'V', self.severity);
+            field(b'C', self.code);
+            field(b'M', &self.message);
+            if let Some(detail) = &self.detail {
+                field(b'D', detail);
+            }
+            if let Some(hint) = &self.hint {
+                field(b'H', hint);
+            }
+            b.put_u8(0);
+        });
+    }
+}
+
+/// The fields of an `ErrorResponse` or `NoticeResponse`, in order.
+pub(super) fn report_fields(body: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        let kind = take_u8(&mut rest).filter(|kind| *kind != 0)?;
+        Some((kind, take_cstr(&mut rest)?))
+    })
+}
+
+/// Takes a byte off the front of a body.
+pub(super) fn take_u8(body: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = body.split_first()?;
+    *body = rest;
+    Some(*first)
+}
+
+/// Takes a string off the front of a body, without its end.
+pub(super) fn take_cstr<'a>(body: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = body.iter().position(|b| *b == 0)?;
+    let text = &body[..end];
+    body.advance(end + 1);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(input: &mut Input, bytes: &[u8]) -> Vec<String> {
+        input.buffer.extend_from_slice(bytes);
+        std::iter::from_fn(|| input.next().unwrap())
+            .map(|piece| match piece {
+                Piece::Frame(f) => format!("frame {} {}", f.tag() as char, f.bytes().len()),
+                Piece::Head(f) => format!("head {} {} of {}", f.tag() as char, f.bytes().len(), f.total()),
+                Piece::Data { bytes, rows } => format!("data {} rows {rows}", bytes.len()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_frame_waits_until_it_is_whole() {
+        let mut out = BytesMut::new();
+        put_query(&mut out, b"select 1");
+        let mut input = Input::of_client();
+        for byte in &out[..out.len() - 1] {
+            assert!(pieces(&mut input, &[*byte]).is_empty());
+        }
+        assert_eq!(pieces(&mut input, &out[out.len() - 1..]), ["frame Q 14"]);
+    }
+
+    #[test]
+    fn rows_are_handed_on_in_the_portions_that_arrive() {
+        let mut out = BytesMut::new();
+        for _ in 0..3 {
+            put(&mut out, b'D', |b| b.put_slice(&[7; 10]));
+        }
+        put_tag(&mut out, "SELECT 3");
+        let mut input = Input::of_server();
+        assert_eq!(pieces(&mut input, &out[..20]), ["data 20 rows 2"]);
+        assert_eq!(input.missing(), 10);
+        assert_eq!(pieces(&mut input, &out[20..24]), ["data 4 rows 0"]);
+        assert_eq!(pieces(&mut input, &out[24..]), ["data 21 rows 1", "frame C 14"]);
+    }
+
+    #[test]
+    fn a_large_bind_does_not_wait_for_its_values() {
+        let mut out = BytesMut::new();
+        put(&mut out, b'B', |b| b.put_slice(&vec![1; 3 * LARGE_BIND]));
+        let mut input = Input::of_client();
+        assert!(pieces(&mut input, &out[..LARGE_BIND - 1]).is_empty());
+        let rest = pieces(&mut input, &out[LARGE_BIND - 1..2 * LARGE_BIND]);
+        assert_eq!(rest, [format!("head B {} of {}", 2 * LARGE_BIND, out.len())]);
+        assert_eq!(pieces(&mut input, &out[2 * LARGE_BIND..]), [format!("data {} rows 0", LARGE_BIND + 5)]);
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_is_an_error() {
+        for length in [0u32, 3, 1 << 31] {
+            let mut input = Input::of_client();
+            input.buffer.put_u8(b'Q');
+            input.buffer.put_u32(length);
+            assert!(input.next().is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_report_has_the_fields_of_the_manual() {
+        let mut out = BytesMut::new();
+        Report::error("25P01", "no").put(&mut out);
+        let fields: Vec<_> = report_fields(&out[5..]).map(|(k, v)| (k as char, String::from_utf8_lossy(v))).collect();
+        assert_eq!(fields, [('S', "ERROR".into()), ('V', "ERROR".into()), ('C', "25P01".into()), ('M', "no".into())]);
+    }
+}

@@ -1,0 +1,122 @@
+//! The start-up of a session: what a server and a client say to each other before the first query (PostgreSQL manual,
+//! section 55.2.1), answered by the sandbox alone.
+
+use bytes::{Buf, BufMut, BytesMut};
+
+use super::conversation::Client;
+use super::frame::{self, Report};
+
+const CANCEL: u32 = 80_877_102;
+const SSL: u32 = 80_877_103;
+const GSS: u32 = 80_877_104;
+const PROTOCOL_3: u32 = 3;
+/// No sane start-up packet is longer; the server's own limit.
+const MAX_STARTUP: usize = 10_000;
+
+/// What a new client wants.
+#[derive(Debug)]
+pub(super) enum Request {
+    Session {
+        parameters: Vec<(String, String)>,
+    },
+    /// Cancel what runs for the session with this number and secret.
+    Cancel {
+        session: i32,
+        secret: i32,
+    },
+    /// Nothing that can be answered.
+    Nothing,
+}
+
+/// Reads a client's requests up to its start-up message. Encryption is refused politely: the client then goes on in the
+/// clear, over a socket that only this user can reach.
+pub(super) async fn receive(client: &mut Client) -> Request {
+    loop {
+        let Some(mut packet) = packet(client).await else { return Request::Nothing };
+        match packet.get_u32() {
+            SSL | GSS => {
+                client.out.put_u8(b'N');
+                client.flush().await;
+            }
+            CANCEL if packet.len() == 8 => {
+                return Request::Cancel { session: packet.get_i32(), secret: packet.get_i32() };
+            }
+            version if version >> 16 == PROTOCOL_3 => {
+                let Some(parameters) = parameters(&packet) else { return Request::Nothing };
+                if version & 0xffff != 0 {
+                    put_negotiation(&parameters, &mut client.out);
+                }
+                return Request::Session { parameters };
+            }
+            version => {
+                let (major, minor) = (version >> 16, version & 0xffff);
+                let what = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
+                Report::fatal("0A000", what).put(&mut client.out);
+                client.flush().await;
+                return Request::Nothing;
+            }
+        }
+    }
+}
+
+/// The next packet without its length; start-up packets have no tag.
+async fn packet(client: &mut Client) -> Option<BytesMut> {
+    loop {
+        let buffer = &mut client.input.buffer;
+        if buffer.len() >= 4 {
+            let length = u32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]) as usize;
+            if !(8..=MAX_STARTUP).contains(&length) {
+                return None;
+            }
+            if buffer.len() >= length {
+                let mut packet = buffer.split_to(length);
+                packet.advance(4);
+                return Some(packet);
+            }
+        }
+        if !client.read().await {
+            return None;
+        }
+    }
+}
+
+fn parameters(mut body: &[u8]) -> Option<Vec<(String, String)>> {
+    let mut parameters = Vec::new();
+    loop {
+        let name = frame::take_cstr(&mut body)?;
+        if name.is_empty() {
+            return Some(parameters);
+        }
+        let value = frame::take_cstr(&mut body)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        parameters.push((text(name), text(value)));
+    }
+}
+
+/// `NegotiateProtocolVersion`: the sandbox speaks 3.0 and knows no protocol options.
+fn put_negotiation(parameters: &[(String, String)], out: &mut BytesMut) {
+    let unknown: Vec<_> = parameters.iter().filter(|(name, _)| name.starts_with("_pq_.")).collect();
+    frame::put(out, b'v', |b| {
+        b.put_u32(PROTOCOL_3 << 16);
+        b.put_u32(u32::try_from(unknown.len()).unwrap_or(0));
+        for (name, _) in unknown {
+            frame::put_cstr(b, name.as_bytes());
+        }
+    });
+}
+
+/// Accepts a session: no password is asked for, the socket is private.
+pub(super) fn put_welcome(reported: &[(String, String)], session: i32, secret: i32, out: &mut BytesMut) {
+    frame::put(out, b'R', |b| b.put_u32(0));
+    for (name, value) in reported {
+        frame::put(out, b'S', |b| {
+            frame::put_cstr(b, name.as_bytes());
+            frame::put_cstr(b, value.as_bytes());
+        });
+    }
+    frame::put(out, b'K', |b| {
+        b.put_i32(session);
+        b.put_i32(secret);
+    });
+    frame::put_ready(out, b'I');
+}

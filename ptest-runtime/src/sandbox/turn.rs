@@ -1,0 +1,105 @@
+//! The turn: who may use the backend.
+//!
+//! Transactions of a test's sessions take turns, in order of arrival; a statement outside a transaction waits like a
+//! transaction of one statement. A wait that cannot end (the holder itself waits for the waiter) ends with an error.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::backend::Backend;
+use super::frame::Report;
+
+/// How long a session waits for its turn, counted only while the holder does nothing.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Turns {
+    backend: Mutex<Backend>,
+    holder: RefCell<Option<Holder>>,
+}
+
+/// The session that has the turn, as a waiter is told of it.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub(super) session: u32,
+    pub(super) last_sql: String,
+    /// Since when its client has sent nothing and waits for nothing.
+    pub(super) idle_since: Option<Instant>,
+}
+
+impl Turns {
+    pub(super) fn new(backend: Backend) -> Self {
+        Turns { backend: Mutex::new(backend), holder: RefCell::new(None) }
+    }
+
+    pub(super) fn into_backend(self) -> Backend {
+        self.backend.into_inner()
+    }
+
+    /// Waits for the turn.
+    ///
+    /// # Errors
+    ///
+    /// The holder has been idle for too long while this session waited.
+    pub(super) async fn take(&self, session: u32, patience: Duration) -> Result<MutexGuard<'_, Backend>, Report> {
+        let mut turn = std::pin::pin!(self.backend.lock());
+        loop {
+            tokio::select! {
+                biased;
+                backend = &mut turn => {
+                    self.note(Holder { session, last_sql: String::new(), idle_since: None });
+                    return Ok(backend);
+                }
+                () = tokio::time::sleep(self.remaining(patience)) => {
+                    if self.remaining(patience).is_zero() {
+                        return Err(self.report(session, patience));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells waiters about the holder.
+    pub(super) fn note(&self, holder: Holder) {
+        *self.holder.borrow_mut() = Some(holder);
+    }
+
+    pub(super) fn note_idle(&self, idle: bool, last_sql: &str) {
+        if let Some(holder) = self.holder.borrow_mut().as_mut() {
+            if idle && holder.idle_since.is_none() {
+                holder.idle_since = Some(Instant::now());
+                last_sql.clone_into(&mut holder.last_sql);
+            } else if !idle {
+                holder.idle_since = None;
+            }
+        }
+    }
+
+    fn remaining(&self, patience: Duration) -> Duration {
+        let idle = self.holder.borrow().as_ref().and_then(|h| h.idle_since).map(|since| since.elapsed());
+        idle.map_or(patience, |idle| patience.saturating_sub(idle))
+    }
+
+    fn report(&self, session: u32, patience: Duration) -> Report {
+        let holder = self.holder.borrow().clone();
+        let (other, last) = holder.map_or((0, String::new()), |h| (h.session, h.last_sql));
+        Report {
+            detail: Some(format!(
+                "Session {other} has an open transaction, sends nothing, and was last seen with: {last}"
+            )),
+            hint: Some(
+                "The transactions of a test take turns on one connection. Finish or drop the transaction of session \
+                 {other} before another connection is used, or pass it on to the code that runs this statement."
+                    .replace("{other}", &other.to_string()),
+            ),
+            ..Report::error(
+                "PT001",
+                format!(
+                    "session {session} waited {patience:?} for its turn while session {other} was idle in a transaction"
+                ),
+            )
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! A plain connection to a server: what administration and the sandbox's backend are made from.
+//!
+//! It speaks the simple query protocol only, and returns rows as text.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::authentication::{self, sasl};
+use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Message};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::ServerError;
+use super::address::{Address, Endpoint};
+
+/// The two transports of a server.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    pub(crate) async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
+        match endpoint {
+            Endpoint::Unix { folder, port } => {
+                UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await.map(Stream::Unix)
+            }
+            Endpoint::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+        }
+    }
+}
+
+/// An authenticated connection, between two queries.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: Stream,
+    input: BytesMut,
+    parameters: Vec<(String, String)>,
+    key: BackendKey,
+}
+
+/// What a cancel request must name (PostgreSQL manual, section 55.2.8).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BackendKey {
+    pub(crate) process: i32,
+    pub(crate) secret: i32,
+}
+
+/// An error that the server sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DbError {
+    pub(crate) severity: String,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+    /// The character of the statement, from 1.
+    pub(crate) position: Option<usize>,
+    pub(crate) context: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QueryError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("the connection to the server broke")]
+    Io(#[from] io::Error),
+}
+
+/// The rows of a query, as text.
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
+
+impl Connection {
+    /// Connects and authenticates: trust, password, MD5 and SCRAM-SHA-256, in the clear.
+    ///
+    /// `settings` are start-up parameters; they survive `RESET ALL`.
+    pub(crate) async fn open(
+        address: &Address,
+        database: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Connection, ServerError> {
+        let failed = |source| ServerError::Connect { address: Box::new(address.clone()), source };
+        let stream = Stream::connect(&address.endpoint).await.map_err(failed)?;
+        let mut connection = Connection {
+            stream,
+            input: BytesMut::with_capacity(8192),
+            parameters: Vec::new(),
+            key: BackendKey::default(),
+        };
+        match connection.start(address, database, settings).await {
+            Ok(()) => Ok(connection),
+            Err(QueryError::Db(source)) => {
+                Err(ServerError::Refused { address: Box::new(address.clone()), database: database.to_owned(), source })
+            }
+            Err(QueryError::Io(source)) => Err(failed(source)),
+        }
+    }
+
+    async fn start(&mut self, address: &Address, database: &str, settings: &[(&str, &str)]) -> Result<(), QueryError> {
+        let mut out = BytesMut::new();
+        let who = [("user", address.user.as_str()), ("database", database), ("client_encoding", "UTF8")];
+        frontend::startup_message(who.into_iter().chain(settings.iter().copied()), &mut out)?;
+        self.stream.write_all(&out).await?;
+        self.authenticate(address).await?;
+        loop {
+            match self.receive().await? {
+                Message::ParameterStatus(body) => {
+                    self.parameters.push((body.name()?.to_owned(), body.value()?.to_owned()));
+                }
+                Message::BackendKeyData(body) => {
+                    self.key = BackendKey { process: body.process_id(), secret: body.secret_key() };
+                }
+                Message::ReadyForQuery(_) => return Ok(()),
+                Message::ErrorResponse(body) => return Err(DbError::read(body.fields())?.into()),
+                _ => {}
+            }
+        }
+    }
+
+    async fn authenticate(&mut self, address: &Address) -> Result<(), QueryError> {
+        let password = || {
+            address.password.as_deref().ok_or_else(|| DbError {
+                code: "28P01".to_owned(),
+                message: "the server asks for a password, and the URL has none".to_owned(),
+                ..DbError::default()
+            })
+        };
+        let mut scram = None;
+        loop {
+            let mut out = BytesMut::new();
+            match self.receive().await? {
+                Message::AuthenticationOk => return Ok(()),
+                Message::AuthenticationCleartextPassword => {
+                    frontend::password_message(password()?.as_bytes(), &mut out)?;
+                }
+                Message::AuthenticationMd5Password(body) => {
+                    let hash = authentication::md5_hash(address.user.as_bytes(), password()?.as_bytes(), body.salt());
+                    frontend::password_message(hash.as_bytes(), &mut out)?;
+                }
+                Message::AuthenticationSasl(body) => {
+                    let mechanisms: Vec<&str> = body.mechanisms().collect()?;
+                    if !mechanisms.contains(&sasl::SCRAM_SHA_256) {
+                        return Err(DbError::unsupported(&format!("SASL {}", mechanisms.join(", "))).into());
+                    }
+                    let state = sasl::ScramSha256::new(password()?.as_bytes(), sasl::ChannelBinding::unsupported());
+                    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, state.message(), &mut out)?;
+                    scram = Some(state);
+                }
+                Message::AuthenticationSaslContinue(body) => {
+                    let state = scram.as_mut().ok_or_else(out_of_order)?;
+                    state.update(body.data())?;
+                    frontend::sasl_response(state.message(), &mut out)?;
+                }
+                Message::AuthenticationSaslFinal(body) => {
+                    scram.as_mut().ok_or_else(out_of_order)?.finish(body.data())?;
+                }
+                Message::AuthenticationGss | Message::AuthenticationSspi | Message::AuthenticationKerberosV5 => {
+                    return Err(DbError::unsupported("GSSAPI or SSPI").into());
+                }
+                Message::ErrorResponse(body) => return Err(DbError::read(body.fields())?.into()),
+                Message::NoticeResponse(_) => {}
+                _ => return Err(out_of_order().into()),
+            }
+            self.stream.write_all(&out).await?;
+        }
+    }
+
+    /// Runs one or more statements and returns all their rows.
+    pub(crate) async fn query(&mut self, sql: &str) -> Result<Rows, QueryError> {
+        self.send(sql).await?;
+        self.finish().await
+    }
+
+    /// Sends a query whose answer a later [`finish`](Self::finish) reads; several may be under way.
+    pub(crate) async fn send(&mut self, sql: &str) -> io::Result<()> {
+        let mut out = BytesMut::with_capacity(sql.len() + 8);
+        frontend::query(sql, &mut out)?;
+        self.stream.write_all(&out).await
+    }
+
+    /// Reads the answer of the oldest query under way.
+    pub(crate) async fn finish(&mut self) -> Result<Rows, QueryError> {
+        let mut rows = Vec::new();
+        let mut error = None;
+        loop {
+            match self.receive().await? {
+                Message::DataRow(body) => rows.push(text_row(&body)?),
+                Message::ErrorResponse(body) => error = Some(DbError::read(body.fields())?),
+                Message::ReadyForQuery(_) => break,
+                _ => {}
+            }
+            // A fatal error ends the connection without ReadyForQuery; the cause matters more than the broken pipe.
+            if error.as_ref().is_some_and(DbError::is_fatal) {
+                break;
+            }
+        }
+        error.map_or(Ok(rows), |e| Err(e.into()))
+    }
+
+    /// Says goodbye and waits until the backend is gone, so that its database can be renamed or dropped.
+    pub(crate) async fn close(mut self) {
+        let mut out = BytesMut::new();
+        frontend::terminate(&mut out);
+        if self.stream.write_all(&out).await.is_ok() {
+            while self.stream.read_buf(&mut self.input).await.is_ok_and(|n| n > 0) {
+                self.input.clear();
+            }
+        }
+    }
+
+    /// The server's reports of its parameters at start-up.
+    pub(crate) fn parameters(&self) -> &[(String, String)] {
+        &self.parameters
+    }
+
+    /// The key of the backend.
+    pub(crate) fn key(&self) -> BackendKey {
+        self.key
+    }
+
+    /// Gives up the query interface for the bare stream; nothing may be under way.
+    pub(crate) fn into_stream(self) -> Stream {
+        debug_assert!(self.input.is_empty());
+        self.stream
+    }
+
+    async fn receive(&mut self) -> io::Result<Message> {
+        loop {
+            if let Some(message) = Message::parse(&mut self.input)? {
+                return Ok(message);
+            }
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+            }
+        }
+    }
+}
+
+impl DbError {
+    pub(crate) fn read(mut fields: ErrorFields<'_>) -> io::Result<DbError> {
+        let mut error = DbError::default();
+        while let Some(field) = fields.next()? {
+            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'V' => error.severity = value,
+                b'C' => error.code = value,
+                b'M' => error.message = value,
+                b'D' => error.detail = Some(value),
+                b'H' => error.hint = Some(value),
+                b'P' => error.position = value.parse().ok(),
+                b'W' => error.context = Some(value),
+                _ => {}
+            }
+        }
+        Ok(error)
+    }
+
+    fn unsupported(method: &str) -> DbError {
+        DbError {
+            code: "28000".to_owned(),
+            message: format!("the server wants {method} authentication, which ptest does not speak"),
+            hint: Some("use trust, password, md5 or scram-sha-256 for the test user in pg_hba.conf".to_owned()),
+            ..DbError::default()
+        }
+    }
+
+    fn is_fatal(&self) -> bool {
+        matches!(self.severity.as_str(), "FATAL" | "PANIC")
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)?;
+        for (name, text) in [("detail", &self.detail), ("hint", &self.hint), ("context", &self.context)] {
+            if let Some(text) = text {
+                write!(f, "\n{name}: {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for DbError {}
+
+fn text_row(body: &DataRowBody) -> io::Result<Vec<Option<String>>> {
+    body.ranges().map(|range| Ok(range.map(|r| String::from_utf8_lossy(&body.buffer()[r]).into_owned()))).collect()
+}
+
+fn out_of_order() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the server sent an authentication message out of order")
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Unix(s) => Pin::new(s).poll_read(cx, buf),
+            Stream::Tcp(s) => Pin::new(s).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Unix(s) => Pin::new(s).poll_write(cx, buf),
+            Stream::Tcp(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Unix(s) => Pin::new(s).poll_flush(cx),
+            Stream::Tcp(s) => Pin::new(s).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Unix(s) => Pin::new(s).poll_shutdown(cx),
+            Stream::Tcp(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}

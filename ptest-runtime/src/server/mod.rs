@@ -1,0 +1,85 @@
+//! The server that holds every database of ptest: named by a URL, or ptest's own.
+//!
+//! ptest makes its own databases there and never touches the one that the URL names.
+
+mod address;
+mod admin;
+mod connection;
+
+pub(crate) use address::{Address, Endpoint};
+pub(crate) use admin::Admin;
+pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, Stream};
+
+use std::io;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    #[error("cannot use the URL in {origin}: {reason}")]
+    Url { origin: String, reason: String },
+    #[error("cannot use the URL in {origin}: it demands TLS, which ptest does not speak")]
+    Tls { origin: String },
+    #[error("cannot connect to the PostgreSQL server at {address} (from {})", address.origin)]
+    Connect { address: Box<Address>, source: io::Error },
+    #[error("cannot connect to database `{database}` at {address} (from {})", address.origin)]
+    Refused { address: Box<Address>, database: String, source: DbError },
+    #[error("cannot run an administrative statement at {address} (from {}): {statement}", address.origin)]
+    Admin { address: Box<Address>, statement: String, source: QueryError },
+    #[error("cannot use the PostgreSQL server at {address}: it is version {version}, and ptest needs 13 or newer")]
+    TooOld { address: Box<Address>, version: String },
+}
+
+impl ServerError {
+    pub(crate) fn help(&self) -> Option<String> {
+        let own = "unset it and ptest starts a server of its own, or set PTEST_DATABASE_URL=own";
+        match self {
+            ServerError::Url { .. } => Some(format!("write postgres://user:password@host:port/database; or {own}")),
+            ServerError::Tls { .. } => {
+                Some("use sslmode=prefer or disable; test data needs a server on a trusted network".to_owned())
+            }
+            ServerError::Connect { address, .. } => {
+                Some(format!("start that server, or correct {}; or {own}", address.origin))
+            }
+            ServerError::Refused { address, source, .. } => Some(match source.code.as_str() {
+                "28P01" | "28000" => format!("correct the user or the password in {}", address.origin),
+                "53300" => "run fewer tests at once, or raise max_connections on that server".to_owned(),
+                _ => format!("correct {}; or {own}", address.origin),
+            }),
+            ServerError::Admin { address, source: QueryError::Db(source), .. } => Some(match source.code.as_str() {
+                "42501" => format!(
+                    "let the user make databases: ALTER ROLE {} CREATEDB, run by a superuser of that server; or {own}",
+                    quote_ident(&address.user)
+                ),
+                "53100" => {
+                    "free disk space on the server: each test that runs at once needs a copy of the template".to_owned()
+                }
+                _ => return None,
+            }),
+            ServerError::Admin { .. } => None,
+            ServerError::TooOld { .. } => Some(format!("use a newer server; or {own}")),
+        }
+    }
+
+    /// The SQLSTATE with which the server refused the connection.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            ServerError::Refused { source, .. } => Some(&source.code),
+            _ => None,
+        }
+    }
+}
+
+/// A name as SQL wants it, whatever is in it.
+pub(crate) fn quote_ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A string constant as SQL wants it, whatever is in it and whatever `standard_conforming_strings` says.
+pub(crate) fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// The server of this process's tests.
+pub(crate) async fn find(config: &crate::config::Config) -> Result<Address, ServerError> {
+    Address::from_url(&config.url, "PTEST_DATABASE_URL")
+}

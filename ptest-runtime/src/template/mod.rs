@@ -1,0 +1,35 @@
+//! The template: a database that was migrated once, closed to connections, and is cloned for every slot.
+//!
+//! It is built under a private name by one process while the others wait, and renamed when it is complete: a template
+//! that can be seen is whole.
+
+mod apply;
+mod build;
+mod names;
+mod schema;
+
+pub(crate) use apply::ApplyError;
+pub(crate) use build::{clone_slot, ensure};
+pub(crate) use names::{slot_name, template_name};
+pub(crate) use schema::{Schema, Source};
+
+use crate::server::ServerError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TemplateError {
+    #[error("cannot migrate the template `{name}`")]
+    Apply { name: String, source: ApplyError },
+    #[error("cannot build the template `{name}`")]
+    Build { name: String, source: ServerError },
+    #[error("cannot clone the template into `{name}`")]
+    Clone { name: String, source: ServerError },
+}
+
+impl TemplateError {
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            TemplateError::Apply { source, .. } => source.help(),
+            TemplateError::Build { source, .. } | TemplateError::Clone { source, .. } => source.help(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Every argument, in every form.
+
+use super::Pool;
+
+mod schema {
+    pub(super) static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate::Migrator::DEFAULT;
+}
+
+#[ptest::db_test()]
+async fn empty() {}
+
+#[ptest::db_test(migrations = "tests/ui")]
+async fn migrations(_: Pool) {}
+
+#[ptest::db_test(migrations = false)]
+async fn migrations_off(_: Pool) {}
+
+#[ptest::db_test(migrator = schema::MIGRATOR)]
+async fn migrator(_: Pool) {}
+
+#[ptest::db_test(fixtures("users", "posts.sql"), fixtures())]
+async fn fixtures_by_name(_: Pool) {}
+
+#[ptest::db_test(fixtures("./fixtures/users.sql", "../pass/fixtures/posts.sql"), fixtures("users"))]
+async fn fixtures_by_path(_: Pool) {}
+
+#[ptest::db_test(fixtures(path = "../pass/fixtures", scripts("users", "posts.sql"), scripts("users")))]
+async fn fixtures_below_path(_: Pool) {}
+
+#[ptest::db_test(timeout = "1.5s",)]
+async fn timeout(_: Pool) {}
+
+#[ptest::db_test(flavor = "multi_thread", worker_threads = 2, start_paused = false)]
+async fn runtime_of_many_threads(_: Pool) {}
+
+#[ptest::db_test(start_paused = true, flavor = "current_thread")]
+async fn runtime_of_one_thread(_: Pool) {}
+
+#[db::db_test(crate = ::db)]
+async fn renamed(_: Pool) {}
+
+#[ptest::db_test(crate = crate::pass::reexport)]
+async fn reexported(_: Pool) {}
