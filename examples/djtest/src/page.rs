@@ -68,6 +68,9 @@ mod tests {
     #[test]
     fn what_a_user_typed_cannot_become_markup() {
         let Html(page) = login("\"><script>alert('a & b')</script>", true);
-        assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;alert(&#x27;a &amp; b&#x27;)&lt;/script&gt;\""), "{page}");
+        assert!(
+            page.contains("value=\"&quot;&gt;&lt;script&gt;alert(&#x27;a &amp; b&#x27;)&lt;/script&gt;\""),
+            "{page}"
+        );
     }
 }
