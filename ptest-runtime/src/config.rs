@@ -1,25 +1,229 @@
 //! The environment: the only reader of it.
+//!
+//! | variable | what it says | when it is not set |
+//! |---|---|---|
+//! | `PTEST_DATABASE_URL` | The server to test on: a `postgres://` URL, or `own` for one that ptest starts. The URL names a server; ptest makes its own databases there and never touches the one that is named. | `DATABASE_URL` decides |
+//! | `DATABASE_URL` | The same, except for `own`. A URL of another scheme is ignored. | ptest starts a server |
+//! | `PTEST_PG_BIN` | The folder of `initdb` and `postgres`, for a server that ptest starts. | looked for in `PATH` and the usual folders |
+//! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
+//! | `PATH` | Where `postgres` and `pg_config` are looked for. | the usual folders only |
+//! | `CARGO_MANIFEST_DIR` | Set by Cargo and nextest: the package's folder. | the package's folder when it was compiled |
+//! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0` |
+//! | `TMPDIR` | Where ptest keeps its files when it finds no `target` folder. | `/tmp` |
+//!
+//! The two URLs are looked up in the environment and then in `.env`, the nearest one from the current directory
+//! upwards, as sqlx reads it. The environment wins over `.env` for the same variable, even when it is empty there;
+//! `PTEST_DATABASE_URL` wins over `DATABASE_URL`, wherever each of them stands. An empty variable counts as not set.
+
+mod dotenv;
+mod target;
+mod url;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use self::dotenv::DotEnv;
+pub(crate) use self::url::RedactedUrl;
+use crate::test::Test;
+
+/// What the environment says, read once per process.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) server: ServerChoice,
+    /// `PTEST_PG_BIN`.
+    pub(crate) pg_bin: Option<PathBuf>,
+    /// `PATH`.
+    pub(crate) path: Option<OsString>,
+    /// How long an unused server stays; `None` is for ever.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// ptest's own folder, `target/ptest`; not necessarily there yet.
+    pub(crate) target_dir: PathBuf,
+    /// The slot to try first.
+    pub(crate) slot_hint: u32,
+}
+
+/// Which server the tests run on.
+#[derive(PartialEq, Eq)]
+pub(crate) enum ServerChoice {
+    /// One that ptest starts.
+    Own,
+    /// The user's; the URL has its password.
+    Url { url: String, origin: Origin },
+}
+
+/// Where a URL was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    variable: &'static str,
+    file: Option<PathBuf>,
+}
+
+const PTEST_URL: &str = "PTEST_DATABASE_URL";
+const URL: &str = "DATABASE_URL";
+const IDLE_TIMEOUT: &str = "PTEST_IDLE_TIMEOUT";
+const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+impl Config {
+    /// The configuration of this process.
+    pub(crate) fn get() -> crate::Result<&'static Config> {
+        static CONFIG: OnceLock<Config> = OnceLock::new();
+        if let Some(config) = CONFIG.get() {
+            return Ok(config);
+        }
+        let cwd = std::env::current_dir().unwrap_or_default();
+        let exe = std::env::current_exe().unwrap_or_default();
+        let config = Config::read(|name| std::env::var_os(name), &cwd, &exe)?;
+        Ok(CONFIG.get_or_init(|| config))
+    }
+
+    fn read(vars: impl Fn(&str) -> Option<OsString>, cwd: &Path, exe: &Path) -> Result<Config, ConfigError> {
+        let set = |name| vars(name).filter(|value| !value.is_empty());
+        let manifest_dir = set(MANIFEST_DIR).map(PathBuf::from);
+        let temp_dir = PathBuf::from(set("TMPDIR").unwrap_or_else(|| "/tmp".into()));
+        Ok(Config {
+            server: server(&vars, cwd)?,
+            pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
+            path: set("PATH"),
+            idle_timeout: set(IDLE_TIMEOUT).map_or(Ok(Some(DEFAULT_IDLE_TIMEOUT)), |value| idle_timeout(&value))?,
+            target_dir: target::dir(exe, manifest_dir.as_deref(), &temp_dir),
+            slot_hint: set("NEXTEST_TEST_GLOBAL_SLOT").and_then(|slot| slot.to_str()?.parse().ok()).unwrap_or(0),
+        })
+    }
+}
+
+/// The folder of the test's `Cargo.toml`: where the package is now, else where it was compiled.
+///
+/// The two differ when nextest runs an archive with `--workspace-remap`.
+pub(crate) fn manifest_dir(test: &Test) -> PathBuf {
+    manifest_dir_of(test, std::env::var_os(MANIFEST_DIR))
+}
+
+fn manifest_dir_of(test: &Test, now: Option<OsString>) -> PathBuf {
+    now.map(PathBuf::from).filter(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from(test.manifest_dir))
+}
+
+fn server(vars: &dyn Fn(&str) -> Option<OsString>, cwd: &Path) -> Result<ServerChoice, ConfigError> {
+    let mut file = None;
+    for variable in [PTEST_URL, URL] {
+        let (value, origin) = match vars(variable) {
+            Some(value) => {
+                let value = value.into_string().map_err(|_| ConfigError::NotUnicode { variable })?;
+                (value, Origin { variable, file: None })
+            }
+            None => {
+                if file.is_none() {
+                    file = Some(DotEnv::read(cwd, &[PTEST_URL, URL])?);
+                }
+                let Some((value, path)) = file.as_ref().and_then(|file| file.get(variable)) else { continue };
+                (value.to_owned(), Origin { variable, file: Some(path.to_owned()) })
+            }
+        };
+        if value.is_empty() {
+            continue;
+        }
+        if variable == PTEST_URL && value == "own" {
+            return Ok(ServerChoice::Own);
+        }
+        if url::is_postgres(&value) {
+            return match url::check(&value) {
+                Ok(()) => Ok(ServerChoice::Url { url: value, origin }),
+                Err(source) => Err(ConfigError::Url { url: RedactedUrl(&value).to_string(), origin, source }),
+            };
+        }
+        if variable == PTEST_URL {
+            return Err(ConfigError::Scheme { url: RedactedUrl(&value).to_string(), origin });
+        }
+    }
+    Ok(ServerChoice::Own)
+}
+
+fn idle_timeout(value: &OsString) -> Result<Option<Duration>, ConfigError> {
+    let invalid = || ConfigError::Value {
+        variable: IDLE_TIMEOUT,
+        value: value.to_string_lossy().into_owned(),
+        expected: "a number with a unit, such as `90s`, `10m` or `2h`, or `0`, or `never`",
+    };
+    let text = value.to_str().ok_or_else(invalid)?;
+    match text {
+        "never" => return Ok(None),
+        "0" => return Ok(Some(Duration::ZERO)),
+        _ => {}
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(invalid()),
+    };
+    // `parse` alone would take `+5`.
+    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    let seconds = number.and_then(|number| number.checked_mul(unit)).ok_or_else(invalid)?;
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            None => f.write_str(self.variable),
+            Some(file) => write!(f, "{} in {}", self.variable, file.display()),
+        }
+    }
+}
+
+impl fmt::Debug for ServerChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerChoice::Own => f.write_str("Own"),
+            ServerChoice::Url { url, origin } => write!(f, "Url({} from {origin})", RedactedUrl(url)),
+        }
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("`{name}` is not a valid value for {variable}")]
-    Value { variable: &'static str, name: String },
+    #[error("{origin} is not a valid URL: `{url}`")]
+    Url { url: String, origin: Origin, source: self::url::UrlError },
+    #[error("{origin} is not the URL of a PostgreSQL server: `{url}`")]
+    Scheme { url: String, origin: Origin },
+    #[error("{variable} is not valid Unicode")]
+    NotUnicode { variable: &'static str },
+    #[error("`{value}` is not a valid value for {variable}")]
+    Value { variable: &'static str, value: String, expected: &'static str },
+    #[error("cannot read `{}`", path.display())]
+    DotEnv { path: PathBuf, source: std::io::Error },
+    // Without the cause: dotenvy quotes the line, which may hold a password.
+    #[error("line {line} of `{}` is not of the form `NAME=value`", path.display())]
+    DotEnvLine { path: PathBuf, line: usize },
 }
 
 impl ConfigError {
+    /// What the user can do.
     pub(crate) fn help(&self) -> Option<String> {
-        None
+        Some(match self {
+            ConfigError::Url { .. } | ConfigError::NotUnicode { .. } => "write it as \
+                `postgres://user:password@host:port/database`, with what is not a letter or a digit in the user or \
+                the password written as `%` and two hexadecimal digits"
+                .to_owned(),
+            ConfigError::Scheme { .. } => format!(
+                "write `postgres://user:password@host:port/database`, or `{PTEST_URL}=own` for a server that ptest \
+                 starts"
+            ),
+            ConfigError::Value { expected, .. } => format!("write {expected}"),
+            ConfigError::DotEnv { .. } => {
+                format!("make the file readable, or set `{PTEST_URL}` in the environment")
+            }
+            ConfigError::DotEnvLine { .. } => format!(
+                "put a value that has spaces in quotes; the file is read because it sets `{URL}` or `{PTEST_URL}` \
+                 below that line"
+            ),
+        })
     }
 }
-pub(crate) struct Config {
-    pub(crate) slot_hint: u32,
-    pub(crate) url: String,
-}
-impl Config {
-    pub(crate) fn get() -> crate::Result<&'static Config> {
-        Ok(Box::leak(Box::new(Config {
-            slot_hint: std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|s| s.parse().ok()).unwrap_or(0),
-            url: std::env::var("PTEST_DATABASE_URL").unwrap(),
-        })))
-    }
-}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! The context that a test's parameters are made from.
 
-use crate::lease::{self, Opened, Slot, Verdict};
+use std::sync::{Arc, OnceLock};
+
+use crate::config::Config;
+use crate::lease::{self, Opened, Prober, Slot};
+use crate::runtime::ClockHold;
 use crate::sandbox::Transport;
 use crate::server::{self, Address};
 use crate::template::Schema;
@@ -11,6 +15,9 @@ use crate::test::Test;
 pub struct Context {
     test: &'static Test,
     postgres: Option<Postgres>,
+    clock_hold: ClockHold,
+    /// What a deadline interrupts, once there is something.
+    interrupt: Arc<OnceLock<Prober>>,
 }
 
 /// The test's PostgreSQL database: a leased slot, and the sandbox that is open in it.
@@ -22,7 +29,7 @@ pub(crate) struct Postgres {
 
 impl Context {
     pub(crate) fn new(test: &'static Test) -> Self {
-        Context { test, postgres: None }
+        Context { test, postgres: None, clock_hold: ClockHold::default(), interrupt: Arc::default() }
     }
 
     /// The test's name as the runner prints it: `module::path::function`, without the crate's name.
@@ -30,26 +37,55 @@ impl Context {
         self.test.short_name()
     }
 
+    pub(crate) fn test(&self) -> &'static Test {
+        self.test
+    }
+
+    pub(crate) fn clock_hold(&self) -> &ClockHold {
+        &self.clock_hold
+    }
+
+    /// Ends the test's sessions, from another thread, when the time is up.
+    pub(crate) fn interrupter(&self) -> impl FnOnce() + Send + 'static {
+        let interrupt = Arc::clone(&self.interrupt);
+        move || {
+            if let Some(sandbox) = interrupt.get() {
+                sandbox.interrupt();
+            }
+        }
+    }
+
     /// The test's PostgreSQL database: leased, its sandbox open, its fixtures loaded.
     pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
         if self.postgres.is_none() {
-            self.postgres = Some(Postgres::open(self.test).await?);
+            let postgres = Postgres::open(self.test).await?;
+            let _ = self.interrupt.set(postgres.slot.prober());
+            self.postgres = Some(postgres);
         }
         self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
     }
 
     /// Gives every database back; the body's runtime is gone.
-    pub(crate) fn close(self) -> Option<Verdict> {
-        self.postgres.map(Postgres::close)
+    pub(crate) fn close(self) {
+        if let Some(postgres) = self.postgres {
+            postgres.close();
+        }
+    }
+}
+
+/// Called by the generated code between a test's parameters and its body.
+#[doc(hidden)]
+pub fn start_body(cx: &mut Context) {
+    if cx.test.start_paused {
+        cx.clock_hold.pause(cx.postgres.as_ref().map(|p| p.slot.prober()));
     }
 }
 
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
-        let config = crate::config::Config::get()?;
+        let config = Config::get()?;
         let schema = Schema::of(test);
-        let server = server::find(config).await?;
-        let slot = lease::lease(&server, &schema, config.slot_hint).await?;
+        let slot = lease_slot(config, &schema).await?;
         let opened = slot.open().await?;
         let postgres = Postgres { slot, opened };
         for fixture in test.fixtures {
@@ -78,12 +114,26 @@ impl Postgres {
         self.slot.attach(stream);
     }
 
-    fn close(self) -> Verdict {
+    fn close(self) {
         let verdict = self.slot.close();
+        if let Some(why) = &verdict.lost {
+            eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+        }
         if verdict.clean {
             lease::release(self.slot);
         }
-        verdict
+    }
+}
+
+/// Leases a slot on the server of this process's tests, which is started if it turns out not to run.
+async fn lease_slot(config: &Config, schema: &Schema) -> crate::Result<Slot> {
+    let server = server::find(config)?;
+    match lease::lease(&server, schema, config.slot_hint).await {
+        Err(error) if error.is_no_server() => match server::revive(config)? {
+            Some(server) => lease::lease(&server, schema, config.slot_hint).await,
+            None => Err(error),
+        },
+        other => other,
     }
 }
 

@@ -61,6 +61,13 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether no server listens where one was expected.
+    pub(crate) fn is_no_server(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::Server(crate::server::ServerError::Connect { .. }))
+    }
+}
+
 impl<K: Into<ErrorKind>> From<K> for Error {
     fn from(kind: K) -> Self {
         Error { kind: Box::new(kind.into()) }

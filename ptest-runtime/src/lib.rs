@@ -5,6 +5,7 @@
 
 mod config;
 mod context;
+mod deadline;
 mod drivers;
 mod error;
 mod lease;
@@ -27,11 +28,13 @@ pub use param::{PgUrl, TestDatabase};
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::context::start_body;
     pub use crate::run::{run, run_blocking};
     pub use crate::test::{Fixture, Flavor, Migrations, Test};
 }
 
-/// Tells the user about a step that takes long. Captured with the test's output, as everything that it prints.
+/// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.
 fn progress(text: &str) {
-    eprintln!("ptest: {text}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "ptest: {text}");
 }

@@ -3,21 +3,24 @@
 //! Whatever the body does, the test is closed: its runtime ends with all its tasks, then its databases are audited and
 //! rolled back, and only then does its outcome go on to the runner, untouched.
 
-use std::future::Future;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
 use crate::context::Context;
+use crate::deadline::Deadline;
 use crate::runtime;
 use crate::test::Test;
 
 /// The future that makes a test's parameters, or runs its body.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    #[error("cannot start the tokio runtime of the test")]
+    #[error("cannot start the runtime of the test")]
     Runtime(#[source] std::io::Error),
     #[error("the test did not end within {0:?}")]
     Timeout(Duration),
@@ -28,7 +31,7 @@ impl RunError {
         match self {
             RunError::Runtime(_) => None,
             RunError::Timeout(_) => {
-                Some("raise `timeout` in the attribute, or find what the test waits for".to_owned())
+                Some("raise `timeout` in the attribute, or find out what the test waits for".to_owned())
             }
         }
     }
@@ -36,48 +39,91 @@ impl RunError {
 
 /// Runs the test of an `async fn`.
 #[track_caller]
-pub fn run<T>(test: &'static Test, body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<T>>) -> T {
+pub fn run<T: 'static>(
+    test: &'static Test,
+    body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<T>>,
+) -> T {
     let mut cx = Context::new(test);
-    let outcome = runtime::build(test).map_err(|e| RunError::Runtime(e).into()).and_then(|runtime| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body(&mut cx))));
-        runtime::end(runtime);
-        outcome.map_or_else(|panic| Ok(Err(panic)), |result| result.map(Ok))
+    let outcome = live(&mut cx, |cx, runtime, deadline| {
+        let mut deadline = deadline;
+        match runtime.block_on(within(deadline.as_mut(), body(cx))) {
+            Some(result) => result,
+            None => Err(timeout(test)),
+        }
     });
     finish(cx, outcome)
 }
 
 /// Runs the test of a plain `fn`: its parameters are made on the runtime, its body runs outside of it.
 #[track_caller]
-pub fn run_blocking<P, T>(
+pub fn run_blocking<P, T: 'static>(
     test: &'static Test,
     params: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<P>>,
     body: impl FnOnce(P) -> T,
 ) -> T {
     let mut cx = Context::new(test);
-    let outcome = runtime::build(test).map_err(|e| RunError::Runtime(e).into()).and_then(|runtime| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let params = runtime.block_on(params(&mut cx))?;
-            // Pools need a runtime where they are dropped; a body may start one of its own all the same.
-            let _inside = runtime.enter();
-            Ok(body(params))
-        }));
-        runtime::end(runtime);
-        outcome.map_or_else(|panic| Ok(Err(panic)), |result| result.map(Ok))
+    let outcome = live(&mut cx, |cx, runtime, mut deadline| {
+        let params = runtime.block_on(within(deadline.as_mut(), params(cx))).ok_or_else(|| timeout(test))??;
+        // Pools need a runtime where they are dropped; a body may start one of its own all the same.
+        let _inside = runtime.enter();
+        let value = body(params);
+        if deadline.is_some_and(|mut d| d.has_passed()) { Err(timeout(test)) } else { Ok(value) }
     });
     finish(cx, outcome)
 }
 
-type Panic = Box<dyn std::any::Any + Send>;
+/// What the body came to: a value, its own panic, or a failure of the harness.
+type Outcome<T> = crate::Result<Result<T, Box<dyn Any + Send>>>;
+
+/// Gives the body a runtime of its own, and ends it with all its tasks.
+fn live<T>(
+    cx: &mut Context,
+    body: impl FnOnce(&mut Context, &Runtime, Option<Deadline>) -> crate::Result<T>,
+) -> Outcome<T> {
+    let runtime = runtime::build(cx.test(), cx.clock_hold()).map_err(RunError::Runtime)?;
+    let deadline = match cx.test().timeout {
+        Some(limit) => Some(Deadline::start(limit, cx.interrupter()).map_err(RunError::Runtime)?),
+        None => None,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| body(cx, &runtime, deadline)));
+    runtime::end(runtime);
+    match outcome {
+        Ok(result) => result.map(Ok),
+        Err(panic) => Ok(Err(panic)),
+    }
+}
+
+async fn within<T>(deadline: Option<&mut Deadline>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => deadline.run(future).await,
+        None => Some(future.await),
+    }
+}
+
+fn timeout(test: &Test) -> crate::Error {
+    RunError::Timeout(test.timeout.unwrap_or_default()).into()
+}
 
 #[track_caller]
-fn finish<T>(cx: Context, outcome: crate::Result<Result<T, Panic>>) -> T {
-    let verdict = cx.close();
-    if let Some(why) = verdict.as_ref().and_then(|v| v.lost.as_deref()) {
-        eprintln!("ptest: warning: the database of this test was given up: {why}");
-    }
+fn finish<T: 'static>(cx: Context, outcome: Outcome<T>) -> T {
+    let test = cx.test();
+    cx.close();
     match outcome {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => resume_unwind(panic),
-        Err(error) => panic!("{error:?}"),
+        Err(error) => fail(test, &error),
+    }
+}
+
+/// Fails the test at its own line. Where the runner expects a panic, not panicking is what fails.
+#[track_caller]
+fn fail<T: 'static>(test: &Test, error: &crate::Error) -> T {
+    let mut unit = Some(());
+    match (&mut unit as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take) {
+        Some(value) if test.should_panic => {
+            eprintln!("ptest: {error:?}");
+            value
+        }
+        _ => panic!("{error:?}"),
     }
 }

@@ -1,15 +1,25 @@
 //! The body's tokio runtime, as `#[tokio::test]` makes it.
+//!
+//! A paused clock jumps to the next timer whenever the runtime has nothing to do, and a runtime that waits for a
+//! database has nothing to do: without care, a pool's acquire times out while its request is under way. So the jump is
+//! held back until the sandbox has answered everything.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::lease::Prober;
 use crate::test::{Flavor, Test};
 
 /// How long blocking tasks may take to end when the body has returned.
 const BLOCKING_TASKS: Duration = Duration::from_millis(500);
 
-pub(crate) fn build(test: &Test) -> std::io::Result<Runtime> {
+/// What holds a paused clock back: the sandbox to ask, once there is one, and its activity when it was last asked.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct ClockHold(Arc<Mutex<(Option<Prober>, u64)>>);
+
+pub(crate) fn build(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
     let mut builder = match test.flavor {
         Flavor::CurrentThread => Builder::new_current_thread(),
         Flavor::MultiThread(workers) => {
@@ -20,10 +30,46 @@ pub(crate) fn build(test: &Test) -> std::io::Result<Runtime> {
             builder
         }
     };
+    if test.start_paused {
+        let hold = hold.clone();
+        builder.on_thread_park(move || hold.before_park());
+    }
     builder.enable_all().build()
 }
 
 /// Ends the runtime with all its tasks; a blocking task that does not end is left to itself.
 pub(crate) fn end(runtime: Runtime) {
     runtime.shutdown_timeout(BLOCKING_TASKS);
+}
+
+impl ClockHold {
+    /// Pauses the clock of the current runtime, and holds it back for this sandbox.
+    pub(crate) fn pause(&self, sandbox: Option<Prober>) {
+        self.lock().0 = sandbox;
+        tokio::time::pause();
+    }
+
+    /// A blocking task keeps tokio's clock from jumping while it runs. So one is started whenever the sandbox is at work,
+    /// or has done any since the last time: its answer may not have reached the body yet.
+    fn before_park(&self) {
+        let mut held = self.lock();
+        let Some(prober) = &held.0 else { return };
+        let Some(activity) = prober.probe() else { return };
+        if !activity.busy && activity.count == held.1 {
+            return;
+        }
+        let prober = prober.clone();
+        held.1 = activity.count;
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || {
+                while prober.probe().is_some_and(|activity| activity.busy) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (Option<Prober>, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

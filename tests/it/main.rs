@@ -1,1 +1,4 @@
-fn main() {}
+//! What a user of ptest relies on, run against a real server.
+
+mod basics;
+mod scratch;

@@ -18,7 +18,7 @@ mod registry;
 mod slot;
 
 pub(crate) use registry::{lease, release};
-pub(crate) use slot::{Opened, Slot, Verdict};
+pub(crate) use slot::{Opened, Prober, Slot};
 
 use crate::server::{Address, QueryError};
 

@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use super::LeaseError;
 use super::acquire::{self, Acquired};
 use super::registry::Reserved;
-use crate::sandbox::{Backend, Constraints, Sandbox, Transport};
+use crate::sandbox::{Activity, Backend, Constraints, Sandbox, Transport};
 use crate::server::Address;
 use crate::socket::Socket;
 use crate::template::Schema;
@@ -30,6 +30,10 @@ enum Order {
     Open { reply: oneshot::Sender<Result<Opened, LeaseError>> },
     /// Serve a client in memory.
     Attach(Box<dyn Transport + Send>),
+    /// Tell what the sandbox is at.
+    Probe { reply: std::sync::mpsc::SyncSender<Activity> },
+    /// End its sessions: the test's time is up.
+    Interrupt,
     /// End the sandbox: audit, roll back, reset.
     Close { reply: oneshot::Sender<Verdict> },
 }
@@ -39,6 +43,24 @@ enum Order {
 pub(crate) struct Opened {
     pub(crate) folder: PathBuf,
     pub(crate) port: u16,
+}
+
+/// Asks a slot's sandbox from any thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Prober(mpsc::UnboundedSender<Order>);
+
+impl Prober {
+    /// What the sandbox is at, once it has read all that its clients have sent; `None`: it is gone.
+    pub(crate) fn probe(&self) -> Option<Activity> {
+        let (reply, activity) = std::sync::mpsc::sync_channel(1);
+        self.0.send(Order::Probe { reply }).ok()?;
+        activity.recv().ok()
+    }
+
+    /// Ends the sandbox's sessions.
+    pub(crate) fn interrupt(&self) {
+        let _ = self.0.send(Order::Interrupt);
+    }
 }
 
 /// What is known of a database after its test.
@@ -93,6 +115,10 @@ impl Slot {
         let (reply, opened) = oneshot::channel();
         let _ = self.orders.send(Order::Open { reply });
         opened.await.map_err(|_| LeaseError::Gone)?
+    }
+
+    pub(crate) fn prober(&self) -> Prober {
+        Prober(self.orders.clone())
     }
 
     /// Serves a client in memory.
@@ -170,6 +196,16 @@ impl Keeper {
                 Order::Attach(stream) => {
                     if let Some((sandbox, _)) = &self.sandbox {
                         sandbox.attach(stream);
+                    }
+                }
+                Order::Probe { reply } => {
+                    if let Some((sandbox, _)) = &self.sandbox {
+                        let _ = reply.send(sandbox.activity().await);
+                    }
+                }
+                Order::Interrupt => {
+                    if let Some((sandbox, _)) = &self.sandbox {
+                        sandbox.interrupt();
                     }
                 }
                 Order::Close { reply } => {

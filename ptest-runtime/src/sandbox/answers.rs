@@ -106,7 +106,8 @@ impl Session {
         let completion = matches!(frame.tag(), b'C' | b'I');
         if own {
             // The last tag of an autocommit string is the client's only when its commit has succeeded.
-            let target = if completion && self.constraints != Constraints::None { &mut self.held } else { &mut *out };
+            let target =
+                if completion && *self.constraints.borrow() != Constraints::None { &mut self.held } else { &mut *out };
             target.extend_from_slice(frame.bytes());
         }
         if !completion {
@@ -209,8 +210,8 @@ impl Session {
             link.commands(control::UNDO);
         } else if self.dirty {
             self.close_portals(link, Owner::Sandbox);
-            if self.constraints != Constraints::None {
-                frame::put_query(&mut link.out, control::keep(&self.constraints).join(";").as_bytes());
+            if *self.constraints.borrow() != Constraints::None {
+                frame::put_query(&mut link.out, control::keep(&self.constraints.borrow()).join(";").as_bytes());
                 return link.expect(What::Gate, Owner::Part, Block::Idle);
             }
             link.commands(&control::KEEP.join(";"));

@@ -1,8 +1,10 @@
 //! The backend: the one connection that all sessions of a test share, and the one transaction in it.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
@@ -98,7 +100,7 @@ impl Backend {
 
     /// Waits until nothing is under way.
     pub(super) async fn quiet(&mut self) -> Result<(), Lost> {
-        let mut nobody = Session::new(0, control::Constraints::None);
+        let mut nobody = Session::new(0, Rc::new(RefCell::new(control::Constraints::None)));
         let mut out = BytesMut::new();
         while !self.link.expected.is_empty() {
             self.relay(&mut nobody, &mut out).await?;

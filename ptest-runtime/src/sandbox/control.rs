@@ -5,7 +5,7 @@
 //! it. No real `BEGIN`, `COMMIT`, `ROLLBACK` or `PREPARE TRANSACTION` ever reaches the backend.
 
 use super::frame::Report;
-use super::sql::{Kind, Modes};
+use super::sql::{Kind, Modes, Statement};
 
 /// The savepoint that stands below whatever a client does.
 pub(crate) const SAVEPOINT: &str = "_ptest_savepoint";
@@ -79,16 +79,22 @@ pub(super) enum Answer {
     Error(Report),
 }
 
-/// What `kind` becomes when the client is in `block`; `None`: the statement goes to the server as it is.
-pub(super) fn action(kind: &Kind, block: Block, place: Place, constraints: &Constraints) -> Option<Action> {
+/// What a statement of the string `sql` becomes when the client is in `block`; `None`: it goes to the server as it is.
+pub(super) fn action(
+    statement: &Statement,
+    sql: &[u8],
+    block: Block,
+    place: Place,
+    constraints: &Constraints,
+) -> Option<Action> {
     use Block::{Failed, Idle, Open};
     let alone = place == Place::Alone;
-    match (kind, block) {
-        (Kind::Begin { start, modes }, Idle) => {
-            Some(Action { commands: begin(modes), ..done(begin_tag(*start), Open) })
+    match (&statement.kind, block) {
+        (Kind::Begin { modes }, Idle) => {
+            Some(Action { commands: begin(modes), ..done(begin_tag(statement, sql), Open) })
         }
-        (Kind::Begin { start, .. }, Open) => {
-            Some(done(begin_tag(*start), Open).warn("25001", "there is already a transaction in progress"))
+        (Kind::Begin { .. }, Open) => {
+            Some(done(begin_tag(statement, sql), Open).warn("25001", "there is already a transaction in progress"))
         }
         (Kind::Commit { chain: true }, Idle) => Some(outside("COMMIT AND CHAIN")),
         (Kind::Rollback { chain: true }, Idle) => Some(outside("ROLLBACK AND CHAIN")),
@@ -113,13 +119,13 @@ pub(super) fn action(kind: &Kind, block: Block, place: Place, constraints: &Cons
         (Kind::Release { .. }, Idle) => Some(outside("RELEASE SAVEPOINT")),
         (Kind::RollbackTo { .. }, Idle) => Some(outside("ROLLBACK TO SAVEPOINT")),
         (Kind::Savepoint { name } | Kind::Release { name } | Kind::RollbackTo { name }, Open | Failed)
-            if name == SAVEPOINT =>
+            if name.name(sql) == SAVEPOINT.as_bytes() =>
         {
-            Some(refuse(Report::error("3B001", format!("savepoint \"{name}\" does not exist")), block))
+            Some(refuse(Report::error("3B001", format!("savepoint \"{SAVEPOINT}\" does not exist")), block))
         }
         (Kind::Lock, Idle) if alone => Some(outside("LOCK TABLE")),
-        (Kind::Declare { hold: false }, Idle) if alone => Some(outside("DECLARE CURSOR")),
-        (Kind::SetLocal, Idle) if alone => {
+        (Kind::Declare { hold: false, .. }, Idle) if alone => Some(outside("DECLARE CURSOR")),
+        (Kind::Set { local: true, .. }, Idle) if alone => {
             Some(done("SET", Idle).warn("25P01", "SET LOCAL can only be used in transaction blocks"))
         }
         (Kind::SetTransaction { .. }, Idle) if alone => {
@@ -163,7 +169,9 @@ fn outside(statement: &str) -> Action {
     refuse(Report::error("25P01", format!("{statement} can only be used in transaction blocks")), Block::Idle)
 }
 
-fn begin_tag(start: bool) -> &'static str {
+/// The server's tag is the word that the client used.
+fn begin_tag(statement: &Statement, sql: &[u8]) -> &'static str {
+    let start = sql[statement.range.clone()].first().is_some_and(|b| b.eq_ignore_ascii_case(&b's'));
     if start { "START TRANSACTION" } else { "BEGIN" }
 }
 

@@ -65,12 +65,21 @@ struct Shared {
     turns: Turns,
     reported: Vec<(String, String)>,
     database: String,
-    constraints: RefCell<Constraints>,
+    constraints: Rc<RefCell<Constraints>>,
     signals: Signals,
     last_id: Cell<u32>,
     secret: i32,
     sessions: RefCell<Vec<JoinHandle<()>>>,
     lost: RefCell<Option<String>>,
+}
+
+/// What a sandbox is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Activity {
+    /// The backend works on a message of a client.
+    pub(crate) busy: bool,
+    /// How many messages have been taken from clients.
+    pub(crate) count: u64,
 }
 
 /// What is left of a sandbox.
@@ -92,7 +101,7 @@ impl Sandbox {
             turns: Turns::new(backend),
             reported,
             database: database.to_owned(),
-            constraints: RefCell::new(constraints),
+            constraints: Rc::new(RefCell::new(constraints)),
             signals: Signals::default(),
             last_id: Cell::new(0),
             secret,
@@ -115,6 +124,20 @@ impl Sandbox {
     /// Serves one client.
     pub(crate) fn attach(&self, stream: Box<dyn Transport>) {
         self.shared.attach(stream);
+    }
+
+    /// What the sandbox is at, once it has read all that its clients have sent.
+    pub(crate) async fn activity(&self) -> Activity {
+        // A task that yields runs again after the sockets have been polled; then the sessions have had their run.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+        Activity { busy: self.shared.turns.is_busy(), count: self.shared.turns.taken() }
+    }
+
+    /// Ends every session at once; the sandbox is still to be closed.
+    pub(crate) fn interrupt(&self) {
+        self.shared.signals.close();
     }
 
     /// Ends every session, and gives the backend back.
@@ -186,7 +209,7 @@ impl Shared {
         }
         startup::put_welcome(&self.reported, id as i32, self.secret ^ id as i32, &mut client.out);
         client.flush().await;
-        let mut session = Session::new(id, self.constraints.borrow().clone());
+        let mut session = Session::new(id, Rc::clone(&self.constraints));
         match self.talk(&mut session, client).await {
             Ok(()) | Err(End::Disconnected) => {}
             Err(End::Malformed(what)) => Report::fatal("08P01", what).put(&mut client.out),

@@ -41,7 +41,7 @@ impl Script {
         let mut spliced: Option<Vec<u8>> = None;
         let mut copied = 0;
         for statement in statements {
-            let action = control::action(&statement.kind, block, place, constraints);
+            let action = control::action(statement, sql, block, place, constraints);
             let step = match action {
                 None => Step { warning: None, commands: 1, answer: None, block, on_error: block.after_error() },
                 Some(action) => {

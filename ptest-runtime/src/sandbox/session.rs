@@ -3,6 +3,7 @@
 //! Nothing here waits or reads a socket: messages go in, bytes and expected answers come out. The other direction is
 //! in `answers`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use super::control::{self, Answer, Block, Constraints, Place};
 use super::expect::{Exchange, Owner, What};
 use super::frame::{self, Frame, Piece};
 use super::script::{REFUSED, Script};
-use super::sql::{self, Kind};
+use super::sql::{self, Hints, Kind, Statement};
 
 /// What the client is told when its stream makes no sense; its session ends.
 #[derive(Debug)]
@@ -43,12 +44,14 @@ pub(super) struct Session {
     pub(super) executed: bool,
     /// An answer that is not the client's before an implicit commit has succeeded.
     pub(super) held: BytesMut,
-    pub(super) constraints: Constraints,
+    /// Shared by the sessions of a test: one may make a deferrable constraint that the others must honour.
+    pub(super) constraints: Rc<RefCell<Constraints>>,
     /// The start of the client's last statement, for whoever waits for the turn.
     pub(super) last_sql: String,
     /// The client said Terminate.
     pub(super) ended: bool,
-    statements: HashMap<Vec<u8>, Prepared>,
+    /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
+    statements: HashMap<Vec<u8>, Option<Prepared>>,
     portals: HashMap<Vec<u8>, Prepared>,
     /// Named portals and cursors that a commit closes.
     open_portals: Vec<Vec<u8>>,
@@ -56,10 +59,10 @@ pub(super) struct Session {
 }
 
 /// A statement that must be more to the sandbox than a name.
-type Prepared = Rc<Kind>;
+type Prepared = Rc<(Statement, Vec<u8>)>;
 
 impl Session {
-    pub(super) fn new(id: u32, constraints: Constraints) -> Self {
+    pub(super) fn new(id: u32, constraints: Rc<RefCell<Constraints>>) -> Self {
         Session {
             id,
             prefix: format!("{id}."),
@@ -169,14 +172,14 @@ impl Session {
             link.close(b'S', &name, Owner::Sandbox, self.block.after_error());
         }
         for statement in &statements {
-            self.look_at(&statement.kind);
+            self.look_at(statement);
         }
         if let [only] = &statements[..]
-            && self.control_alone(&only.kind, link)
+            && self.control_alone(only, text, link)
         {
             return;
         }
-        let script = Script::new(text, &statements, self.block, &self.constraints);
+        let script = Script::new(text, &statements, self.block, &self.constraints.borrow());
         self.awaiting = true;
         self.dirty = true;
         match &script.sql {
@@ -188,9 +191,15 @@ impl Session {
 
     /// Answers a simple query that is one control statement without waiting for the backend, where its commands cannot
     /// fail.
-    fn control_alone(&mut self, kind: &Kind, link: &mut Exchange) -> bool {
-        let Some(action) = control::action(kind, self.block, Place::Alone, &self.constraints) else { return false };
-        if action.on_error == Block::Idle && self.constraints != Constraints::None && self.block == Block::Open {
+    fn control_alone(&mut self, statement: &Statement, text: &[u8], link: &mut Exchange) -> bool {
+        let Some(action) = control::action(statement, text, self.block, Place::Alone, &self.constraints.borrow())
+        else {
+            return false;
+        };
+        if action.on_error == Block::Idle
+            && *self.constraints.borrow() != Constraints::None
+            && self.block == Block::Open
+        {
             return false;
         }
         let mut bytes = BytesMut::new();
@@ -228,16 +237,16 @@ impl Session {
                 link.close(b'S', &backend_name, Owner::Part, on_error);
             }
         }
-        let kind = match &statements[..] {
-            [only] => only.kind.clone(),
-            _ => Kind::Other,
-        };
-        self.look_at(&kind);
-        let carrier = carrier(&kind);
-        self.statements.insert(name.to_vec(), Rc::new(kind));
+        let mut carried = None;
+        if let [only] = &statements[..] {
+            self.look_at(only);
+            carried = carrier(&only.kind);
+        }
+        let prepared = statements.into_iter().next().filter(|only| only.kind != Kind::Other);
+        self.statements.insert(name.to_vec(), prepared.map(|only| Rc::new((only, text.to_vec()))));
         frame::put(&mut link.out, b'P', |b| {
             frame::put_cstr(b, &backend_name);
-            frame::put_cstr(b, carrier.unwrap_or(text));
+            frame::put_cstr(b, carried.unwrap_or(text));
             b.extend_from_slice(body);
         });
         link.expect(What::One, Owner::Client, on_error);
@@ -251,8 +260,8 @@ impl Session {
         let on_error = self.open_batch();
         self.dirty = true;
         match self.statements.get(name) {
-            Some(kind) => self.portals.insert(portal.to_vec(), kind.clone()),
-            None => self.portals.remove(portal),
+            Some(Some(prepared)) => self.portals.insert(portal.to_vec(), prepared.clone()),
+            _ => self.portals.remove(portal),
         };
         if !portal.is_empty() {
             self.open_portals.push(portal.to_vec());
@@ -283,10 +292,10 @@ impl Session {
         let mut body = frame.body();
         let (kind, name) = (frame::take_u8(&mut body), cstr(&mut body)?);
         if kind == Some(b'S') {
-            self.statements.remove(name)
+            self.statements.remove(name);
         } else {
-            self.portals.remove(name)
-        };
+            self.portals.remove(name);
+        }
         self.put_renamed(frame, b'C', link)?;
         link.expect(What::One, Owner::Client, on_error);
         Ok(())
@@ -297,10 +306,10 @@ impl Session {
         let portal = cstr(&mut body)?;
         let on_error = self.open_batch();
         self.dirty = true;
-        let kind = self.portals.get(portal).cloned();
+        let prepared = self.portals.get(portal).cloned();
         let place = if self.executed { Place::AmongOthers } else { Place::Alone };
         self.executed = true;
-        let action = kind.and_then(|kind| control::action(&kind, self.block, place, &self.constraints));
+        let action = prepared.and_then(|p| control::action(&p.0, &p.1, self.block, place, &self.constraints.borrow()));
         let Some(action) = action else {
             link.out.extend_from_slice(frame.bytes());
             link.expect(What::Execute { refused: None }, Owner::Client, on_error);
@@ -373,7 +382,13 @@ impl Session {
         sql::split(text, self.standard_strings)
     }
 
-    fn look_at(&mut self, _kind: &Kind) {}
+    /// Notes what a commit must do more for, from now on.
+    fn look_at(&mut self, statement: &Statement) {
+        if statement.hints.contains(Hints::DEFERRABLE) {
+            *self.constraints.borrow_mut() = Constraints::Ask;
+        }
+        if let Kind::Declare { hold: false, .. } = &statement.kind {}
+    }
 
     fn note(&mut self, text: &[u8]) {
         let cut = text.len().min(200);

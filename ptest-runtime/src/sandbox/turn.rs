@@ -3,7 +3,7 @@
 //! Transactions of a test's sessions take turns, in order of arrival; a statement outside a transaction waits like a
 //! transaction of one statement. A wait that cannot end (the holder itself waits for the waiter) ends with an error.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -18,6 +18,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Turns {
     backend: Mutex<Backend>,
     holder: RefCell<Option<Holder>>,
+    taken: Cell<u64>,
 }
 
 /// The session that has the turn, as a waiter is told of it.
@@ -31,7 +32,7 @@ pub(super) struct Holder {
 
 impl Turns {
     pub(super) fn new(backend: Backend) -> Self {
-        Turns { backend: Mutex::new(backend), holder: RefCell::new(None) }
+        Turns { backend: Mutex::new(backend), holder: RefCell::new(None), taken: Cell::new(0) }
     }
 
     pub(super) fn into_backend(self) -> Backend {
@@ -49,6 +50,7 @@ impl Turns {
             tokio::select! {
                 biased;
                 backend = &mut turn => {
+                    self.taken.set(self.taken.get() + 1);
                     self.note(Holder { session, last_sql: String::new(), idle_since: None });
                     return Ok(backend);
                 }
@@ -71,10 +73,20 @@ impl Turns {
             if idle && holder.idle_since.is_none() {
                 holder.idle_since = Some(Instant::now());
                 last_sql.clone_into(&mut holder.last_sql);
-            } else if !idle {
-                holder.idle_since = None;
+            } else if !idle && holder.idle_since.take().is_some() {
+                self.taken.set(self.taken.get() + 1);
             }
         }
+    }
+
+    /// Whether the backend works for the holder of the turn.
+    pub(super) fn is_busy(&self) -> bool {
+        self.backend.try_lock().is_err() && self.holder.borrow().as_ref().is_some_and(|h| h.idle_since.is_none())
+    }
+
+    /// How often the turn was taken, or went from the client to the backend within one.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.get()
     }
 
     fn remaining(&self, patience: Duration) -> Duration {

@@ -5,15 +5,21 @@
 mod address;
 mod admin;
 mod connection;
+mod find;
+mod own;
 
 pub(crate) use address::{Address, Endpoint};
 pub(crate) use admin::Admin;
 pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, Stream};
 
+pub(crate) use find::{find, revive};
+
 use std::io;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
+    #[error(transparent)]
+    Own(#[from] own::OwnServerError),
     #[error("cannot use the URL in {origin}: {reason}")]
     Url { origin: String, reason: String },
     #[error("cannot use the URL in {origin}: it demands TLS, which ptest does not speak")]
@@ -32,6 +38,7 @@ impl ServerError {
     pub(crate) fn help(&self) -> Option<String> {
         let own = "unset it and ptest starts a server of its own, or set PTEST_DATABASE_URL=own";
         match self {
+            ServerError::Own(e) => e.help(),
             ServerError::Url { .. } => Some(format!("write postgres://user:password@host:port/database; or {own}")),
             ServerError::Tls { .. } => {
                 Some("use sslmode=prefer or disable; test data needs a server on a trusted network".to_owned())
@@ -77,9 +84,4 @@ pub(crate) fn quote_ident(name: &str) -> String {
 pub(crate) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
-
-/// The server of this process's tests.
-pub(crate) async fn find(config: &crate::config::Config) -> Result<Address, ServerError> {
-    Address::from_url(&config.url, "PTEST_DATABASE_URL")
 }

@@ -45,7 +45,7 @@ pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) 
         #[cfg(feature = "sqlx-postgres")]
         Source::Folder(folder) => crate::drivers::sqlx_postgres::migrate_folder(address, database, folder).await,
         #[cfg(not(feature = "sqlx-postgres"))]
-        Source::Folder(_) => todo_plain(address, database).await,
+        Source::Folder(_) => Ok(()),
         #[cfg(feature = "sqlx-postgres")]
         Source::Migrator(migrator) => crate::drivers::sqlx_postgres::migrate(address, database, migrator).await,
         #[cfg(all(feature = "sqlx-sqlite", not(feature = "sqlx-postgres")))]

@@ -27,7 +27,7 @@ async fn fixtures_by_path(_: Pool) {}
 #[ptest::db_test(fixtures(path = "../pass/fixtures", scripts("users", "posts.sql"), scripts("users")))]
 async fn fixtures_below_path(_: Pool) {}
 
-#[ptest::db_test(timeout = "1.5s",)]
+#[ptest::db_test(timeout = "1.5s")]
 async fn timeout(_: Pool) {}
 
 #[ptest::db_test(flavor = "multi_thread", worker_threads = 2, start_paused = false)]

@@ -1,59 +1,34 @@
-//! provisional
-use std::ops::Range;
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Modes {
-    pub(crate) read_only: Option<bool>,
-}
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Begin { start: bool, modes: Modes },
-    Commit { chain: bool },
-    Rollback { chain: bool },
-    Savepoint { name: String },
-    RollbackTo { name: String },
-    Release { name: String },
-    SetTransaction { modes: Modes },
-    SetLocal,
-    PrepareTransaction,
-    Lock,
-    Declare { hold: bool },
-    CopyIn,
-    DiscardAll,
-    Other,
-}
-#[derive(Debug, Clone)]
-pub(crate) struct Statement {
-    pub(crate) range: Range<usize>,
-    pub(crate) kind: Kind,
-}
-pub(crate) fn split(sql: &[u8], _std: bool) -> Vec<Statement> {
-    let text = String::from_utf8_lossy(sql).into_owned();
-    let mut at = 0;
-    let mut v = vec![];
-    for part in text.split(';') {
-        let t = part.trim();
-        if !t.is_empty() {
-            let s = at + part.find(t).unwrap_or(0);
-            let l = t.to_lowercase();
-            let w: Vec<&str> = l.split_whitespace().collect();
-            let chain = l.ends_with("and chain");
-            let kind = match w[0] {
-                "begin" => {
-                    Kind::Begin { start: false, modes: Modes { read_only: l.contains("read only").then_some(true) } }
-                }
-                "start" => {
-                    Kind::Begin { start: true, modes: Modes { read_only: l.contains("read only").then_some(true) } }
-                }
-                "commit" | "end" => Kind::Commit { chain },
-                "rollback" | "abort" if l.contains(" to ") => Kind::RollbackTo { name: w[w.len() - 1].into() },
-                "rollback" | "abort" => Kind::Rollback { chain },
-                "savepoint" => Kind::Savepoint { name: w[1].into() },
-                "release" => Kind::Release { name: w[w.len() - 1].into() },
-                _ => Kind::Other,
-            };
-            v.push(Statement { range: s..s + t.len(), kind });
-        }
-        at += part.len() + 1;
-    }
-    v
-}
+//! What a client's query string asks of its session: the statements in it, and which of them control the transaction.
+//!
+//! ```text
+//! split      a query string to statements: where each begins and ends, what it mentions
+//! lexer      the server's scanner (scan.l): comments, literals, words
+//! grammar    one statement to its kind; transaction control to the last token
+//! session    … settings, prepared statements, cursors, COPY
+//! autocommit … what a server runs only outside a transaction
+//! name       identifiers, folded as the server folds them
+//! ```
+//!
+//! Invariants:
+//! - A string that a server (13 to 18) accepts is cut exactly where the server cuts it, and transaction control in it
+//!   is recognised, all of it and nothing else. In a string that the server rejects for its syntax nothing runs, so
+//!   there only the ranges are promised to lie in the string, in order and apart.
+//! - No input panics, and the time is linear in its length.
+//!
+//! The input is bytes as the client sends them, of any encoding whose ASCII bytes mean ASCII. In the encodings where
+//! `\` may be the second byte of a character (SJIS, BIG5, GBK, GB18030, UHC, JOHAB), that byte is taken for an escape
+//! inside `E'…'`.
+
+mod autocommit;
+mod grammar;
+mod lexer;
+mod name;
+mod session;
+mod split;
+mod statement;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use name::Ident;
+pub(crate) use split::split;
+pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement, may_start_copy};

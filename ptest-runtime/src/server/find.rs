@@ -1,0 +1,64 @@
+//! The search for the server: the one that a URL names, else ptest's own.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::own::{self, OwnOptions, OwnServer, Place};
+use super::{Address, Endpoint, ServerError};
+use crate::config::{Config, ServerChoice};
+
+/// The own server that this process uses; its lock keeps it from being stopped.
+static IN_USE: Mutex<Option<OwnServer>> = Mutex::new(None);
+
+/// The server of this process's tests. Of ptest's own, it may turn out on connecting that it no longer runs: then
+/// [`revive`] it.
+pub(crate) fn find(config: &Config) -> Result<Address, ServerError> {
+    match &config.server {
+        ServerChoice::Url { url, origin } => Address::from_url(url, &origin.to_string()),
+        ServerChoice::Own => {
+            let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+            if in_use.is_none() {
+                *in_use = own::recall(&place(config)?, config.pg_bin.as_deref())?;
+            }
+            match &*in_use {
+                Some(server) => Ok(address(server)),
+                None => start(config, &mut in_use),
+            }
+        }
+    }
+}
+
+/// Starts ptest's own server if it does not run; `None`: the server is not ptest's.
+pub(crate) fn revive(config: &Config) -> Result<Option<Address>, ServerError> {
+    match config.server {
+        ServerChoice::Url { .. } => Ok(None),
+        ServerChoice::Own => start(config, &mut IN_USE.lock().unwrap_or_else(PoisonError::into_inner)).map(Some),
+    }
+}
+
+fn start(config: &Config, in_use: &mut Option<OwnServer>) -> Result<Address, ServerError> {
+    let options = OwnOptions {
+        pg_bin: config.pg_bin.clone(),
+        path: config.path.clone(),
+        idle_timeout: config.idle_timeout.unwrap_or(Duration::MAX),
+        progress: crate::progress,
+    };
+    // Its shared lock would keep a server from being stopped that must be started anew.
+    *in_use = None;
+    let server = in_use.insert(own::ensure(&place(config)?, &options)?);
+    Ok(address(server))
+}
+
+fn place(config: &Config) -> Result<Place, ServerError> {
+    Ok(Place::under(&config.target_dir)?)
+}
+
+fn address(server: &OwnServer) -> Address {
+    Address {
+        endpoint: Endpoint::Unix { folder: server.socket_dir.clone(), port: server.port },
+        user: "postgres".to_owned(),
+        password: None,
+        database: "postgres".to_owned(),
+        origin: "ptest's own server".to_owned(),
+    }
+}

@@ -1,0 +1,163 @@
+//! ptest's own PostgreSQL server: one per workspace, started by whoever needs it first, stopped when nobody does.
+//!
+//! Who may do what to it is decided by locks on three files, which die with their holders:
+//!
+//! | file | shared by | exclusive to |
+//! |---|---|---|
+//! | `server.lock` | | the process that looks why there is no server, and starts it |
+//! | `use.lock` | every process that uses the server, for its life | the keeper, while it stops the idle server |
+//! | `keeper.lock` | | the keeper, the server's parent process, for its life |
+//!
+//! No process is ever signalled by a pid that was read from a file. A server that did not end cleanly loses its data:
+//! they are not worth a recovery, and without `fsync` could not have one.
+
+mod account;
+mod binaries;
+mod data;
+mod error;
+mod keeper;
+mod lock;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+pub(crate) use error::OwnServerError;
+pub(crate) use place::Place;
+
+use account::Account;
+use binaries::Binaries;
+use error::io_at;
+use place::Home;
+
+type Result<T, E = OwnServerError> = std::result::Result<T, E>;
+
+/// A server that runs, and keeps running at least as long as this value lives.
+///
+/// Its superuser is `postgres`, without a password.
+#[derive(Debug)]
+pub(crate) struct OwnServer {
+    pub(crate) socket_dir: PathBuf,
+    /// Names the socket: `.s.PGSQL.<port>`.
+    pub(crate) port: u16,
+    /// The shared lock on `use.lock`.
+    #[expect(dead_code, reason = "held, never read")]
+    in_use: File,
+}
+
+/// What the user can choose about the server.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnOptions {
+    /// `PTEST_PG_BIN`: the folder of `initdb`, `postgres` and `pg_ctl`.
+    pub(crate) pg_bin: Option<PathBuf>,
+    /// `PATH`.
+    pub(crate) path: Option<OsString>,
+    /// `PTEST_IDLE_TIMEOUT`: how long the server runs on when nobody uses it. The process that starts it decides.
+    pub(crate) idle_timeout: Duration,
+    /// Told what takes long.
+    pub(crate) progress: fn(&str),
+}
+
+/// How long to wait for another process, and for a server to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Gives the running server, which costs two system calls and a connect; or starts it, once however many processes ask.
+pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
+    let link = place.home(options.pg_bin.as_deref());
+    if let Some(server) = join(&link)? {
+        return Ok(server);
+    }
+
+    let _starting = lock::exclusive(&place.start_lock(&link), || {
+        (options.progress)("waiting for another process to start the PostgreSQL server");
+    })?;
+    if let Some(server) = join(&link)? {
+        return Ok(server);
+    }
+
+    let binaries = Binaries::find(options)?;
+    let account = Account::for_server(&link, options.path.as_deref())?;
+    let home = Home::settle(&link, &account)?;
+    let in_use = enter(&home.folder)?;
+    // A home outside of `target/` outlives the link to it, and so may its server.
+    let address = match address(&home.folder)? {
+        Some(address) => address,
+        None => start(&home, &account, &binaries, options)?,
+    };
+    let (socket_dir, port) = address;
+    Ok(OwnServer { socket_dir, port, in_use: in_use.expect("use.lock was made with its home") })
+}
+
+/// The server, where its files say that it runs. Costs no connection, each of which costs the server a process; so whoever
+/// cannot connect then asks [`ensure`].
+pub(crate) fn recall(place: &Place, pg_bin: Option<&Path>) -> Result<Option<OwnServer>> {
+    let home = place.home(pg_bin);
+    let Some(in_use) = enter(&home)? else { return Ok(None) };
+    let text = fs::read(home.join("data/postmaster.pid")).unwrap_or_default();
+    Ok(address_in(&text).map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
+}
+
+/// Starts the server on the data that a clean stop left, else on new ones.
+fn start(home: &Home, account: &Account, binaries: &Binaries, options: &OwnOptions) -> Result<(PathBuf, u16)> {
+    keeper::stop(home)?;
+    if data::is_reusable(home, binaries) {
+        match keeper::start(home, account, binaries, options) {
+            Err(OwnServerError::Start { .. }) => {}
+            done => return done,
+        }
+    }
+
+    let version = &binaries.version;
+    let place = home.folder.display();
+    (options.progress)(&format!("creating a PostgreSQL {version} server in {place} (once, about a second)"));
+    data::create(home, account, binaries)?;
+    keeper::start(home, account, binaries, options)
+}
+
+/// The server, if it runs: from now on it is in use by this process, and so not stopped when found.
+fn join(home: &Path) -> Result<Option<OwnServer>> {
+    let Some(in_use) = enter(home)? else { return Ok(None) };
+    Ok(address(home)?.map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
+}
+
+/// Takes the shared lock and notes the time; `None` where there is no home yet.
+fn enter(home: &Path) -> Result<Option<File>> {
+    let path = home.join("use.lock");
+    let Some(file) = lock::shared(&path)? else { return Ok(None) };
+    file.set_modified(SystemTime::now()).map_err(io_at("touch", &path))?;
+    Ok(Some(file))
+}
+
+/// Where the server listens, if it does: the folder of its socket, and the port that names it.
+fn address(home: &Path) -> Result<Option<(PathBuf, u16)>> {
+    let path = home.join("data/postmaster.pid");
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io_at("read", &path)(e)),
+    };
+    let Some((socket_dir, port)) = address_in(&text) else { return Ok(None) };
+
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    let socket = socket_dir.join(format!(".s.PGSQL.{port}"));
+    match UnixStream::connect(&socket) {
+        Ok(_) => Ok(Some((socket_dir, port))),
+        Err(e) if matches!(e.kind(), NotFound | ConnectionRefused) => Ok(None),
+        Err(e) => Err(io_at("connect to", &socket)(e)),
+    }
+}
+
+/// Reads `postmaster.pid`: pid, data folder, start time, port, socket folder, address, memory key, status.
+fn address_in(text: &[u8]) -> Option<(PathBuf, u16)> {
+    // ptest chose the socket folder, so that it is plain ASCII.
+    let lines: Vec<&str> = std::str::from_utf8(text).ok()?.lines().map(str::trim).collect();
+    match lines[..] {
+        [_, _, _, port, socket_dir, _, _, "ready", ..] => Some((socket_dir.into(), port.parse().ok()?)),
+        _ => None,
+    }
+}

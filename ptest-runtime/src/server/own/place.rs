@@ -1,0 +1,183 @@
+//! Where the server lives: its home under `target/ptest`, or, where the server's user cannot work there, outside.
+//!
+//! The home belongs to us and holds what we write (locks, settings, the keeper's script); only in its folders `data`
+//! and `run`, mode 0700, does the server's user write. The socket is in `run`, or in a folder of a shorter name.
+
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::account::Account;
+use super::error::io_at;
+use super::{OwnServerError, Result};
+
+/// The longest path of a Unix socket, without its terminating zero.
+const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// Names the socket, and nothing else: the server listens on no network.
+pub(super) const PORT: u16 = 5432;
+
+/// The folder that ptest may use: `target/ptest`.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    folder: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn under(target_ptest_dir: &Path) -> Result<Place> {
+        let folder = std::path::absolute(target_ptest_dir).map_err(io_at("find", target_ptest_dir))?;
+        fs::create_dir_all(&folder).map_err(io_at("create", &folder))?;
+        Ok(Place { folder })
+    }
+
+    /// The server's home, or a link to it. Binaries that the user chose get a server of their own.
+    pub(super) fn home(&self, pg_bin: Option<&Path>) -> PathBuf {
+        match pg_bin {
+            Some(pg_bin) => self.folder.join(format!("server-{}", &hash(pg_bin)[..8])),
+            None => self.folder.join("server"),
+        }
+    }
+
+    pub(super) fn start_lock(&self, home: &Path) -> PathBuf {
+        home.with_extension("lock")
+    }
+}
+
+/// A folder that is fit for a server: the server's user can work in it.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) folder: PathBuf,
+    /// Where the socket will be.
+    pub(super) sockets: PathBuf,
+}
+
+impl Home {
+    /// Makes the home at `link`; or elsewhere, and links to it.
+    pub(super) fn settle(link: &Path, account: &Account) -> Result<Home> {
+        let name = format!("ptest-{}", hash_of_link(link));
+        // Nothing cleans up /var/cache, where root may write; the others may be all that is left.
+        let mut folders = ["/var/cache", "/var/tmp", "/tmp"].map(|parent| Path::new(parent).join(&name)).to_vec();
+        if !link.is_symlink() {
+            folders.insert(0, link.to_owned());
+        }
+        let mut first_error = None;
+        for folder in folders {
+            let error = match Home::furnish(&folder, account) {
+                Ok(home) if folder == link => return Ok(home),
+                Ok(home) => match point(link, &folder) {
+                    Ok(()) => return Ok(home),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            // Only what is empty goes.
+            let _ = fs::remove_dir(folder.join("run"));
+            let _ = fs::remove_dir(&folder);
+            first_error.get_or_insert(error);
+        }
+        Err(first_error.expect("there are several folders to try"))
+    }
+
+    /// Makes `folder` a home, unless it is not ours or the server's user cannot work in it.
+    fn furnish(folder: &Path, account: &Account) -> Result<Home> {
+        if make_folder(folder)? {
+            // The server's user passes through it.
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(io_at("set the mode of", folder))?;
+        }
+        let found = fs::symlink_metadata(folder).map_err(io_at("examine", folder))?;
+        let owned = found.uid() == account.me || account.me == 0 && found.uid() == account.uid();
+        if !found.is_dir() || !owned || found.mode() & 0o022 != 0 {
+            return Err(unfit(folder, "it belongs to another user, or others can write to it"));
+        }
+
+        let run = folder.join("run");
+        private_folder(&run, account)?;
+        let script = ": > probe && rm probe && mkfifo probe && rm probe";
+        let probe = account.output(account.command(Path::new("sh")).args(["-c", script]).current_dir(&run));
+        match probe {
+            Ok(probe) if probe.status.success() => {}
+            Ok(probe) => return Err(unfit(folder, String::from_utf8_lossy(&probe.stderr).trim())),
+            Err(error) => return Err(error),
+        }
+
+        for name in ["use.lock", "keeper.lock", "log"] {
+            let path = folder.join(name);
+            if !path.exists() {
+                let make = || File::create_new(&path)?.set_permissions(Permissions::from_mode(0o600));
+                make().map_err(io_at("create", &path))?;
+                account.give(&path)?;
+            }
+        }
+        let sockets = if can_hold_socket(&run) { run } else { short_folder(folder, account)? };
+        Ok(Home { folder: folder.to_owned(), sockets })
+    }
+}
+
+/// Makes `link` a link to `folder`.
+fn point(link: &Path, folder: &Path) -> Result<()> {
+    if link.is_symlink() {
+        fs::remove_file(link).map_err(io_at("replace", link))?;
+    }
+    symlink(folder, link).map_err(io_at("create", link))
+}
+
+/// A folder of mode 0700 that belongs to the server's user.
+pub(super) fn private_folder(path: &Path, account: &Account) -> Result<()> {
+    make_folder(path)?;
+    let examine = || -> Result<Metadata> { fs::symlink_metadata(path).map_err(io_at("examine", path)) };
+    if examine()?.is_dir() && examine()?.uid() == account.me {
+        account.give(path)?;
+    }
+    let found = examine()?;
+    if !found.is_dir() || found.uid() != account.uid() || found.mode() & 0o777 != 0o700 {
+        return Err(unfit(path, format!("it is not a folder of mode 0700 that belongs to {account}")));
+    }
+    Ok(())
+}
+
+/// Makes a folder of mode 0700; false where something was there already.
+fn make_folder(path: &Path) -> Result<bool> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(io_at("create", path)(e)),
+    }
+}
+
+/// Whether the socket's path is short enough, plain enough for every client's syntax, and on a file system with sockets.
+fn can_hold_socket(folder: &Path) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+@".contains(b);
+    let socket = folder.join(format!(".s.PGSQL.{PORT}"));
+    let bytes = socket.as_os_str().as_bytes();
+    let probe = folder.join("probe");
+    let fits = bytes.len() <= LONGEST_SOCKET && bytes.iter().all(plain) && UnixListener::bind(&probe).is_ok();
+    let _ = fs::remove_file(probe);
+    fits
+}
+
+/// A folder for the socket whose path is short whatever the home's is.
+fn short_folder(home: &Path, account: &Account) -> Result<PathBuf> {
+    let name = format!("ptest-{}-run", hash(home));
+    let [first, second] = ["/tmp", "/var/tmp"].map(|parent| Path::new(parent).join(&name));
+    private_folder(&first, account).map(|()| first).or_else(|_| private_folder(&second, account).map(|()| second))
+}
+
+fn unfit(path: &Path, reason: impl Into<String>) -> OwnServerError {
+    OwnServerError::Unfit { path: path.to_owned(), reason: reason.into() }
+}
+
+/// Sixteen digits that stand for the link itself, wherever it leads.
+fn hash_of_link(link: &Path) -> String {
+    let folder = link.parent().map(|folder| fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
+    hash(&folder.unwrap_or_default().join(link.file_name().unwrap_or_default()))
+}
+
+/// Sixteen digits that stand for a path.
+fn hash(path: &Path) -> String {
+    Sha256::digest(path.as_os_str().as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

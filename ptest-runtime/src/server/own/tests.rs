@@ -1,0 +1,416 @@
+//! Real servers, each test's in a folder of its own, stopped at its end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::Instant;
+
+use super::*;
+
+/// What a re-executed test binary learns from its parent.
+const CHILD_FOLDER: &str = "PTEST_TEST_OWN_SERVER";
+
+/// A `target/ptest` whose servers end with the test.
+struct Target {
+    folder: PathBuf,
+    options: OwnOptions,
+    _root: tempfile::TempDir,
+}
+
+impl Target {
+    fn new() -> Target {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Target { folder: root.path().join("ptest"), options: options(), _root: root }
+    }
+
+    fn idle_after(mut self, timeout: Duration) -> Target {
+        self.options.idle_timeout = timeout;
+        self
+    }
+
+    fn ensure(&self) -> OwnServer {
+        ensure(&Place::under(&self.folder).unwrap(), &self.options).unwrap_or_else(|e| panic!("{e}\n{:?}", e.help()))
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.join("server")
+    }
+
+    fn postmaster(&self) -> String {
+        let text = fs::read_to_string(self.home().join("data/postmaster.pid")).unwrap();
+        text.lines().next().unwrap().to_owned()
+    }
+
+    fn stop(&self) {
+        if let Ok(folder) = fs::canonicalize(self.home()) {
+            keeper::stop(&Home { sockets: folder.clone(), folder }).unwrap();
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.stop();
+        // The folders outside that stand in for it.
+        for elsewhere in [fs::canonicalize(self.home()).ok(), address_folder(&self.home())].into_iter().flatten() {
+            if !elsewhere.starts_with(&self.folder) && elsewhere.to_string_lossy().contains("/ptest-") {
+                let _ = fs::remove_dir_all(elsewhere);
+            }
+        }
+    }
+}
+
+/// The folder that the settings name for the socket.
+fn address_folder(home: &Path) -> Option<PathBuf> {
+    let settings = fs::read_to_string(home.join("postgresql.conf")).ok()?;
+    let folder = settings.lines().find_map(|line| line.strip_prefix("unix_socket_directories = "))?;
+    Some(folder.trim_matches('\'').into())
+}
+
+fn options() -> OwnOptions {
+    let progress = |text: &str| println!("{text}");
+    OwnOptions { pg_bin: None, path: std::env::var_os("PATH"), idle_timeout: Duration::from_secs(600), progress }
+}
+
+impl OwnServer {
+    #[track_caller]
+    fn query(&self, sql: &str) -> String {
+        let mut psql = Command::new("psql");
+        psql.args(["-XqAt", "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        let output = psql.arg("-h").arg(&self.socket_dir).arg("-p").arg(self.port.to_string()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+fn runs(pid: &str) -> bool {
+    Command::new("kill").args(["-0", pid]).stderr(Stdio::null()).status().unwrap().success()
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// This test binary, to run [`child`] in another process.
+fn child_command(target: &Target) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "server::own::tests::child", "--ignored", "--nocapture"]);
+    command.env(CHILD_FOLDER, &target.folder);
+    command
+}
+
+#[test]
+#[ignore = "run by other tests, in a process of its own"]
+fn child() {
+    let folder = PathBuf::from(std::env::var_os(CHILD_FOLDER).expect("the folder"));
+    let server = ensure(&Place::under(&folder).unwrap(), &options()).unwrap();
+    println!("answer: {}", server.query("select pg_postmaster_start_time()"));
+}
+
+#[test]
+fn many_processes_start_one_server() {
+    let target = Target::new();
+    let start = || child_command(&target).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children: Vec<_> = (0..8).map(|_| start()).collect();
+    let said: Vec<String> = children
+        .into_iter()
+        .map(|child| {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        })
+        .collect();
+
+    let answers: Vec<&str> = said.iter().filter_map(|said| said.split("answer: ").nth(1)?.lines().next()).collect();
+    assert_eq!(answers.len(), 8, "{said:?}");
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(said.iter().filter(|said| said.contains("ptest: creating a PostgreSQL")).count(), 1, "{said:?}");
+}
+
+#[test]
+fn the_server_is_as_described() {
+    let target = Target::new();
+    let server = target.ensure();
+    for (setting, value) in [
+        ("server_encoding", "UTF8"),
+        ("lc_collate", "C"),
+        ("TimeZone", "UTC"),
+        ("listen_addresses", ""),
+        ("fsync", "off"),
+        ("autovacuum", "off"),
+        ("jit", "off"),
+        ("max_locks_per_transaction", "1024"),
+    ] {
+        // lc_collate is a setting no longer since version 16.
+        let sql = match setting {
+            "lc_collate" => "select datcollate from pg_database where datname = current_database()".into(),
+            setting => format!("show {setting}"),
+        };
+        assert_eq!(server.query(&sql), value, "{setting}");
+    }
+    assert_eq!(server.query("select usesuper from pg_user where usename = current_user"), "t");
+    assert_eq!(fs::metadata(&server.socket_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(server.query("select lower('ÄÉ')"), "äé");
+}
+
+#[test]
+fn a_killed_server_is_made_anew() {
+    let target = Target::new();
+    let server = target.ensure();
+    server.query("create table kept ()");
+    let first = target.postmaster();
+    assert!(Command::new("kill").args(["-9", &first]).status().unwrap().success());
+    wait_until("the server is gone", || !runs(&first));
+
+    let server = target.ensure();
+    assert_ne!(target.postmaster(), first);
+    assert_eq!(server.query("select to_regclass('kept')"), "");
+}
+
+#[test]
+fn a_server_whose_data_were_removed_is_stopped_and_made_anew() {
+    let target = Target::new();
+    target.ensure();
+    let first = target.postmaster();
+    fs::remove_dir_all(target.home().join("data")).unwrap();
+
+    assert_eq!(target.ensure().query("select 1"), "1");
+    assert!(!runs(&first));
+}
+
+#[test]
+fn a_server_whose_socket_was_removed_is_stopped_and_started_again() {
+    let target = Target::new();
+    let server = target.ensure();
+    server.query("create table kept ()");
+    let first = target.postmaster();
+    fs::remove_file(server.socket_dir.join(".s.PGSQL.5432")).unwrap();
+
+    let server = target.ensure();
+    assert!(!runs(&first));
+    assert_eq!(server.query("select to_regclass('kept')"), "kept");
+}
+
+#[test]
+fn half_made_data_are_replaced() {
+    let target = Target::new();
+    fs::create_dir_all(target.home().join("data/base")).unwrap();
+    fs::write(target.home().join("data/PG_VERSION"), "15\n").unwrap();
+    fs::create_dir_all(target.home().join("new-1/base")).unwrap();
+
+    assert_eq!(target.ensure().query("select 1"), "1");
+    assert!(!target.home().join("new-1").exists());
+}
+
+#[test]
+fn data_of_another_version_are_replaced() {
+    let target = Target::new();
+    target.ensure().query("create table kept ()");
+    target.stop();
+    let data = target.home().join("data");
+    assert_eq!(fs::read_to_string(data.join("clean")).unwrap().trim(), data::MARK);
+    fs::write(data.join("PG_VERSION"), "9\n").unwrap();
+
+    assert_eq!(target.ensure().query("select to_regclass('kept')"), "");
+}
+
+#[test]
+fn data_that_do_not_start_are_replaced() {
+    let target = Target::new();
+    target.ensure().query("create table kept ()");
+    target.stop();
+    fs::remove_file(target.home().join("data/global/pg_control")).unwrap();
+
+    assert_eq!(target.ensure().query("select to_regclass('kept')"), "");
+}
+
+#[test]
+fn a_stale_pid_file_harms_nobody() {
+    let target = Target::new();
+    target.ensure();
+    let pid_file = target.home().join("data/postmaster.pid");
+    let text = fs::read_to_string(&pid_file).unwrap();
+    let server = target.postmaster();
+    assert!(Command::new("kill").args(["-9", &server]).status().unwrap().success());
+    wait_until("the server is gone", || !runs(&server));
+    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
+    fs::write(&pid_file, text.replacen(&server, &stranger.id().to_string(), 1)).unwrap();
+
+    assert_eq!(target.ensure().query("select 1"), "1");
+    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was killed");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[test]
+fn an_idle_server_stops_and_keeps_its_data() {
+    let target = Target::new().idle_after(Duration::from_secs(1));
+    let server = target.ensure();
+    server.query("create table kept ()");
+    let first = target.postmaster();
+    drop(server);
+    wait_until("the idle server has stopped", || !runs(&first));
+
+    assert_eq!(target.ensure().query("select to_regclass('kept')"), "kept");
+}
+
+#[test]
+fn a_server_in_use_is_not_idle() {
+    let target = Target::new().idle_after(Duration::from_millis(400));
+    let server = target.ensure();
+    let first = target.postmaster();
+    sleep(Duration::from_secs(3));
+    assert_eq!(server.query("select 1"), "1");
+    assert_eq!(target.postmaster(), first);
+    drop(server);
+    wait_until("the idle server has stopped", || !runs(&first));
+}
+
+/// Rule: what stops the idle server does so only under the lock that uses it.
+#[test]
+fn a_newcomer_never_meets_a_server_that_is_being_stopped() {
+    let target = Target::new().idle_after(Duration::from_millis(400));
+    let seed = std::process::id();
+    println!("seed {seed}");
+    let mut random = seed;
+    let mut started = std::collections::HashSet::new();
+    for _ in 0..20 {
+        let server = target.ensure();
+        started.insert(server.query("select pg_postmaster_start_time()"));
+        drop(server);
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        sleep(Duration::from_millis(450 + u64::from(random >> 16) % 200));
+    }
+    assert!(started.len() > 1, "the server never stopped");
+}
+
+#[test]
+fn a_removed_target_takes_its_server_along() {
+    let target = Target::new().idle_after(Duration::from_secs(1));
+    target.ensure();
+    let first = target.postmaster();
+    fs::remove_dir_all(&target.folder).unwrap();
+
+    assert_eq!(target.ensure().query("select 1"), "1");
+    assert_ne!(target.postmaster(), first);
+    wait_until("the first server has stopped", || !runs(&first));
+    assert_eq!(target.ensure().query("select 1"), "1");
+}
+
+/// Every process of the server: those that work in its data folder.
+#[cfg(target_os = "linux")]
+fn processes(target: &Target) -> Vec<PathBuf> {
+    let data = fs::canonicalize(target.home().join("data")).unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    processes.filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == data)).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn session(process: &Path) -> Option<String> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(3).map(str::to_owned)
+}
+
+/// A test runner waits for the descriptors that it gave to a test, and kills the test's process group.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_server_holds_nothing_of_the_test_that_started_it() {
+    let target = Target::new();
+    let ours = target.folder.with_file_name("ours");
+    let mut shell = Command::new("bash");
+    let child = child_command(&target);
+    shell.args(["-c", "exec 7>>$OURS 27>>$OURS 127<$OURS; exec \"$0\" \"$@\""]).arg(child.get_program());
+    shell.args(child.get_args()).envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let log = File::create(&ours).unwrap();
+    let status = shell.env("OURS", &ours).stdout(log.try_clone().unwrap()).stderr(log).status().unwrap();
+    assert!(status.success(), "{}", fs::read_to_string(&ours).unwrap());
+
+    let processes = processes(&target);
+    assert!(processes.len() >= 6, "keeper, postmaster and its children: {processes:?}");
+    let session_of_ours = session(Path::new("/proc/self"));
+    for process in processes {
+        let Ok(descriptors) = fs::read_dir(process.join("fd")) else { continue };
+        for descriptor in descriptors.flatten() {
+            let file = fs::read_link(descriptor.path()).unwrap_or_default();
+            assert_ne!(file, ours, "{}", descriptor.path().display());
+        }
+        assert_ne!(session(&process), session_of_ours, "{}", process.display());
+    }
+}
+
+#[test]
+fn a_long_or_odd_path_gets_a_short_socket() {
+    let mut target = Target::new();
+    target.folder = target.folder.join("it's an \"odd\" $HOME, `id`").join("long".repeat(30));
+    let server = target.ensure();
+    assert_eq!(server.query("select 1"), "1");
+    assert!(server.socket_dir.as_os_str().len() < 50, "{}", server.socket_dir.display());
+    assert_eq!(fs::metadata(&server.socket_dir).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_that_the_servers_user_cannot_reach_is_replaced_by_one_outside() {
+    let target = Target::new();
+    if Account::for_server(&target.home(), None).unwrap().me != 0 {
+        return; // only root runs the server as another user
+    }
+    fs::set_permissions(target.folder.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    let server = target.ensure();
+    assert_eq!(server.query("select 1"), "1");
+    assert!(target.home().is_symlink());
+    assert_ne!(fs::metadata(&server.socket_dir).unwrap().permissions().mode() & 0o077, 0o077);
+
+    // The link is lost with a cleaned target/; the server is found again.
+    let first = target.postmaster();
+    fs::remove_dir_all(&target.folder).unwrap();
+    target.ensure();
+    assert_eq!(target.postmaster(), first);
+}
+
+#[test]
+fn a_wrong_folder_of_binaries_is_named() {
+    let mut target = Target::new();
+    target.options.pg_bin = Some("/nonexistent/bin".into());
+    let error = ensure(&Place::under(&target.folder).unwrap(), &target.options).unwrap_err();
+    assert_eq!(error.to_string(), "PTEST_PG_BIN names `/nonexistent/bin`, where there is no `initdb`");
+}
+
+#[test]
+fn a_machine_without_postgresql_is_told_what_to_install() {
+    let error = OwnServerError::NotInstalled { passed_over: vec!["/old/bin: it is PostgreSQL 9.6".into()] };
+    assert_eq!(error.to_string(), "no PostgreSQL server is installed\n  passed over: /old/bin: it is PostgreSQL 9.6");
+    let help = error.help().unwrap();
+    for expected in ["apt-get install postgresql", "postgresql-server", "brew install", "PTEST_DATABASE_URL", "SQLite"]
+    {
+        assert!(help.contains(expected), "{help}");
+    }
+}
+
+#[test]
+fn a_failing_initdb_is_quoted() {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut target = Target::new();
+    let bin = target.folder.with_file_name("bin");
+    fs::create_dir(&bin).unwrap();
+    for (program, text) in [
+        ("postgres", "echo 'postgres (PostgreSQL) 17.1'"),
+        ("initdb", "echo 'initdb: error: could not write: No space left on device' >&2; exit 1"),
+        ("pg_ctl", ""),
+    ] {
+        fs::write(bin.join(program), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(bin.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    target.options.pg_bin = Some(bin);
+    target.options.progress = |text| SAID.lock().unwrap().push(text.to_owned());
+    let error = ensure(&Place::under(&target.folder).unwrap(), &target.options).unwrap_err();
+    assert!(error.to_string().ends_with("initdb said:\ninitdb: error: could not write: No space left on device"));
+    assert!(error.help().unwrap().contains("disk is full"));
+    assert!(SAID.lock().unwrap()[0].contains("creating a PostgreSQL 17.1 server in"));
+}
