@@ -1,6 +1,9 @@
 //! Database tests that are isolated, rolled back and fast under any parallel runner.
 
+#[doc = include_str!("db_test.md")]
 pub use ptest_macros::db_test;
+#[cfg(feature = "sqlx-sqlite")]
+pub use ptest_runtime::SqliteUrl;
 pub use ptest_runtime::{Context, Error, FromContext, PgUrl, Result, TestDatabase};
 
 #[doc(hidden)]

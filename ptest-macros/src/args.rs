@@ -18,8 +18,8 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("fixtures", r#"fixtures("a", "b")"#),
     ("timeout", r#"timeout = "5s""#),
     ("flavor", r#"flavor = "current_thread" | "multi_thread""#),
-    ("worker_threads", "worker_threads = 4"),
-    ("start_paused", "start_paused = true"),
+    ("worker_threads", "worker_threads = N"),
+    ("start_paused", "start_paused = true | false"),
     ("crate", "crate = ::path::to::ptest"),
 ];
 
@@ -92,14 +92,16 @@ struct Given {
 
 impl Given {
     fn argument(&mut self, input: ParseStream) -> Result<()> {
-        let name = input.call(Ident::parse_any).map_err(|e| Error::new(e.span(), accepted()))?;
+        let name = input
+            .call(Ident::parse_any)
+            .map_err(|e| Error::new(e.span(), format!("expected the name of an argument\n{}", accepted())))?;
         let Some((_, form)) = ARGUMENTS.iter().find(|(known, _)| name == known) else {
             return Err(unknown(&name));
         };
         if name != "fixtures" && self.names.contains(&name) {
             return Err(Error::new(name.span(), format!("`{name}` is given twice")));
         }
-        self.set(&name, &Value { input, form })?;
+        self.set(&name, &Value { name: &name, input, form })?;
         self.names.push(name);
         if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
     }
@@ -150,6 +152,7 @@ impl Given {
 
 /// What follows an argument's name.
 struct Value<'a> {
+    name: &'a Ident,
     input: ParseStream<'a>,
     form: &'static str,
 }
@@ -158,13 +161,13 @@ impl Value<'_> {
     /// `= value`
     fn parse<T: Parse>(&self) -> Result<T> {
         self.equals()?;
-        self.input.parse().map_err(|_| self.expected(self.input.span()))
+        self.parse_with(T::parse)
     }
 
     /// `(list)`
     fn list<T>(&self, parse: impl FnOnce(ParseStream) -> Result<T>) -> Result<T> {
         if !self.input.peek(token::Paren) {
-            return Err(self.expected(self.input.span()));
+            return Err(self.expected(self.span()));
         }
         let list;
         parenthesized!(list in self.input);
@@ -172,7 +175,17 @@ impl Value<'_> {
     }
 
     fn equals(&self) -> Result<Token![=]> {
-        self.input.parse().map_err(|_| self.expected(self.input.span()))
+        self.parse_with(Parse::parse)
+    }
+
+    fn parse_with<T>(&self, parse: impl FnOnce(ParseStream) -> Result<T>) -> Result<T> {
+        let span = self.span();
+        parse(self.input).map_err(|_| self.expected(span))
+    }
+
+    /// Where the value begins, or where it is missing.
+    fn span(&self) -> Span {
+        if self.input.is_empty() || self.input.peek(Token![,]) { self.name.span() } else { self.input.span() }
     }
 
     fn expected(&self, span: Span) -> Error {
@@ -196,8 +209,7 @@ fn migrator(value: &Value) -> Result<Path> {
         let text: LitStr = value.input.parse()?;
         text.parse().map_err(|_| value.expected(text.span()))
     } else {
-        let span = value.input.span();
-        value.input.parse().map_err(|_| value.expected(span))
+        value.parse_with(Path::parse)
     }
 }
 
@@ -241,8 +253,7 @@ fn crate_path(value: &Value) -> Result<Path> {
         let message = format!("`crate` is a path, no string: write `crate = ::{}`", path.trim_start_matches("::"));
         return Err(Error::new(text.span(), message));
     }
-    let span = value.input.span();
-    let path = value.input.call(Path::parse_mod_style).map_err(|_| value.expected(span))?;
+    let path = value.parse_with(Path::parse_mod_style)?;
     let first = &path.segments[0].ident;
     if path.leading_colon.is_some() || first == "crate" || first == "$crate" {
         return Ok(path);
@@ -270,8 +281,8 @@ fn unknown(name: &Ident) -> Error {
 
 /// All that the attribute takes.
 fn accepted() -> String {
-    let forms: Vec<String> = ARGUMENTS.iter().map(|(_, form)| format!("`{form}`")).collect();
-    format!("the arguments are {}", forms.join(", "))
+    let forms: Vec<String> = ARGUMENTS.iter().map(|(_, form)| format!("\n    {form}")).collect();
+    format!("the arguments are{}", forms.concat())
 }
 
 /// How many letters have to be added, removed or changed to turn one word into the other.

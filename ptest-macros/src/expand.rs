@@ -21,6 +21,8 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
         #(#attrs)*
         #[::core::prelude::v1::test]
         #vis fn #name() #output {
+            // Parameters come by value, whether or not the body consumes them, and `async` is a choice of runtime.
+            #[allow(clippy::needless_pass_by_value, clippy::unused_async)]
             #sig #body
             {
                 #test
@@ -108,14 +110,14 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
     let passed = params.iter().zip(&names).map(|(param, name)| param.passed(name));
     let made = params
         .iter()
-        .map(|Param { ty, .. }| quote_spanned!(located(ty)=> <#ty as #krate::FromContext>::from_context(__cx).await?));
+        .map(|Param { ty, .. }| quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?));
     let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
-    let cx = if params.is_empty() { quote!(_) } else { quote!(__cx) };
 
     if item.sig.asyncness.is_some() {
         quote! {
-            #krate::__private::run(&__TEST, |#cx| ::std::boxed::Box::pin(async move {
+            #krate::__private::run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
                 #(let #bindings = #made;)*
+                #krate::__private::start_body(__cx);
                 #ok(#name(#(#passed),*).await)
             }))
         }
@@ -123,8 +125,9 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
         quote! {
             #krate::__private::run_blocking(
                 &__TEST,
-                |#cx| ::std::boxed::Box::pin(async move {
+                |__cx| ::std::boxed::Box::pin(async move {
                     #(let #names = #made;)*
+                    #krate::__private::start_body(__cx);
                     #ok((#(#names,)*))
                 }),
                 |(#(#bindings,)*)| #name(#(#passed),*),

@@ -7,6 +7,8 @@ mod args;
 mod expand;
 mod fixtures;
 mod item;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 

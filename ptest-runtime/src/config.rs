@@ -116,7 +116,8 @@ fn server(vars: &dyn Fn(&str) -> Option<OsString>, cwd: &Path) -> Result<ServerC
             }
             None => {
                 if file.is_none() {
-                    file = Some(DotEnv::read(cwd, &[PTEST_URL, URL])?);
+                    let wanted: Vec<_> = [PTEST_URL, URL].into_iter().filter(|name| vars(name).is_none()).collect();
+                    file = Some(DotEnv::read(cwd, &wanted)?);
                 }
                 let Some((value, path)) = file.as_ref().and_then(|file| file.get(variable)) else { continue };
                 (value.to_owned(), Origin { variable, file: Some(path.to_owned()) })

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
-use crate::lease::{self, Opened, Prober, Slot};
+#[cfg(feature = "sqlx-sqlite")]
+use crate::drivers::sqlx_sqlite::SqliteTest;
+use crate::lease::{self, Loss, Opened, Prober, Slot};
+use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
-use crate::sandbox::Transport;
 use crate::server::{self, Address};
 use crate::template::Schema;
 use crate::test::Test;
@@ -15,6 +17,8 @@ use crate::test::Test;
 pub struct Context {
     test: &'static Test,
     postgres: Option<Postgres>,
+    #[cfg(feature = "sqlx-sqlite")]
+    sqlite: Option<SqliteTest>,
     clock_hold: ClockHold,
     /// What a deadline interrupts, once there is something.
     interrupt: Arc<OnceLock<Prober>>,
@@ -29,7 +33,14 @@ pub(crate) struct Postgres {
 
 impl Context {
     pub(crate) fn new(test: &'static Test) -> Self {
-        Context { test, postgres: None, clock_hold: ClockHold::default(), interrupt: Arc::default() }
+        Context {
+            test,
+            postgres: None,
+            #[cfg(feature = "sqlx-sqlite")]
+            sqlite: None,
+            clock_hold: ClockHold::default(),
+            interrupt: Arc::default(),
+        }
     }
 
     /// The test's name as the runner prints it: `module::path::function`, without the crate's name.
@@ -65,11 +76,29 @@ impl Context {
         self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
     }
 
-    /// Gives every database back; the body's runtime is gone.
-    pub(crate) fn close(self) {
-        if let Some(postgres) = self.postgres {
-            postgres.close();
+    /// The test's SQLite database, leased when first asked for.
+    #[cfg(feature = "sqlx-sqlite")]
+    pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
+        if self.sqlite.is_none() {
+            let schema = crate::sqlite::schema::Schema::of(self.test, &Config::get()?.target_dir)?;
+            self.sqlite = Some(SqliteTest::open(self.test, &schema, Config::get()?.slot_hint).await?);
         }
+        self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
+    }
+
+    /// Gives every database back; the body's runtime is gone. `failure` is the message of a body that panicked.
+    ///
+    /// # Errors
+    ///
+    /// The body has ended ptest's transaction: what it did was not isolated.
+    pub(crate) fn close(self, failure: Option<&str>) -> crate::Result<()> {
+        let closed = self.postgres.map_or(Ok(()), Postgres::close);
+        #[cfg(feature = "sqlx-sqlite")]
+        if let Some(sqlite) = self.sqlite {
+            sqlite.close(failure)?;
+        }
+        let _ = failure;
+        closed
     }
 }
 
@@ -84,7 +113,7 @@ pub fn start_body(cx: &mut Context) {
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = Schema::of(test);
+        let schema = Schema::of(test, &config.target_dir)?;
         let slot = lease_slot(config, &schema).await?;
         let opened = slot.open().await?;
         let postgres = Postgres { slot, opened };
@@ -109,18 +138,18 @@ impl Postgres {
         &self.slot
     }
 
-    /// A connection to the sandbox that needs no socket.
-    pub(crate) fn attach(&self, stream: Box<dyn Transport + Send>) {
-        self.slot.attach(stream);
-    }
-
-    fn close(self) {
+    fn close(self) -> crate::Result<()> {
         let verdict = self.slot.close();
-        if let Some(why) = &verdict.lost {
-            eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
-        }
-        if verdict.clean {
-            lease::release(self.slot);
+        match verdict.lost {
+            None => {
+                lease::release(self.slot);
+                Ok(())
+            }
+            Some(Loss::Escaped) => Err(lease::LeaseError::Escaped { database: self.slot.database().to_owned() }.into()),
+            Some(Loss::Broken(why)) => {
+                eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+                Ok(())
+            }
         }
     }
 }
@@ -161,6 +190,8 @@ async fn lease_slot(config: &Config, schema: &Schema) -> crate::Result<Slot> {
     label = "not a database type that ptest knows",
     note = "with the feature `sqlx-postgres`: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`",
     note = "with the feature `sqlx-sqlite`: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`, `ptest::SqliteUrl`",
+    note = "with the feature `deadpool-postgres`: `deadpool_postgres::Pool`, `deadpool_postgres::Client`",
+    note = "with the feature `tokio-postgres`: `tokio_postgres::Client`, `tokio_postgres::Config`",
     note = "always: `ptest::PgUrl`, `ptest::TestDatabase`, and your own types that implement `ptest::FromContext`"
 )]
 pub trait FromContext: Sized {
@@ -170,4 +201,10 @@ pub trait FromContext: Sized {
     ///
     /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
     fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}
+
+/// Makes one parameter. The type of the future does not depend on the trait, so a type that does not implement it is
+/// one error, at the type.
+pub fn param<'c, T: FromContext + 'c>(cx: &'c mut Context) -> BoxFuture<'c, crate::Result<T>> {
+    Box::pin(T::from_context(cx))
 }

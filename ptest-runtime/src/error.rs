@@ -30,7 +30,14 @@ pub(crate) enum ErrorKind {
     #[error(transparent)]
     Lease(#[from] crate::lease::LeaseError),
     #[error(transparent)]
+    Fixture(#[from] crate::drivers::fixture::FixtureError),
+    #[error(transparent)]
     Run(#[from] crate::run::RunError),
+    #[cfg(feature = "sqlx-sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] crate::sqlite::SqliteError),
+    #[error(transparent)]
+    Migrations(#[from] crate::template::migrations::MigrationsError),
     #[error("cannot build a parameter of the test")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -43,7 +50,11 @@ impl ErrorKind {
             ErrorKind::Server(e) => e.help(),
             ErrorKind::Template(e) => e.help(),
             ErrorKind::Lease(e) => e.help(),
+            ErrorKind::Fixture(e) => e.help(),
             ErrorKind::Run(e) => e.help(),
+            #[cfg(feature = "sqlx-sqlite")]
+            ErrorKind::Sqlite(e) => e.help(),
+            ErrorKind::Migrations(e) => e.help(),
             ErrorKind::Other(_) => None,
         }
     }

@@ -14,21 +14,23 @@ mod run;
 mod runtime;
 #[allow(dead_code)]
 mod sandbox;
-#[allow(dead_code)]
 mod server;
 mod socket;
-#[allow(dead_code)]
+#[cfg(feature = "sqlx-sqlite")]
+mod sqlite;
 mod template;
 mod test;
 
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
 pub use param::{PgUrl, TestDatabase};
+#[cfg(feature = "sqlx-sqlite")]
+pub use sqlite::SqliteUrl;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::context::start_body;
+    pub use crate::context::{param, start_body};
     pub use crate::run::{run, run_blocking};
     pub use crate::test::{Fixture, Flavor, Migrations, Test};
 }

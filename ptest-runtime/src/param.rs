@@ -69,12 +69,14 @@ impl TestDatabase {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for PgUrl {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         Ok(PgUrl(url(&cx.postgres().await?.address())))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for TestDatabase {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         let test = cx.test_name();

@@ -107,11 +107,32 @@ fn timeout(test: &Test) -> crate::Error {
 #[track_caller]
 fn finish<T: 'static>(cx: Context, outcome: Outcome<T>) -> T {
     let test = cx.test();
-    cx.close();
-    match outcome {
-        Ok(Ok(value)) => value,
-        Ok(Err(panic)) => resume_unwind(panic),
-        Err(error) => fail(test, &error),
+    let message = outcome.as_ref().ok().and_then(|body| body.as_ref().err()).map(|panic| message(&**panic));
+    let closed = cx.close(message.as_deref());
+    match (outcome, closed) {
+        (Ok(Ok(value)), Ok(())) => value,
+        (Ok(Ok(_)), Err(error)) | (Err(error), Ok(())) => fail(test, &error),
+        (Ok(Err(panic)), closed) => {
+            warn(closed);
+            resume_unwind(panic)
+        }
+        (Err(error), closed) => {
+            warn(closed);
+            fail(test, &error)
+        }
+    }
+}
+
+/// The message of a panic, where it has one.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref().copied()).unwrap_or_default().to_owned()
+}
+
+/// What is found at the end never takes the place of the test's own failure.
+fn warn(closed: crate::Result<()>) {
+    if let Err(error) = closed {
+        eprintln!("ptest: {error:?}");
     }
 }
 

@@ -1,4 +1,3 @@
 //! What a user of ptest relies on, run against a real server.
 
 mod basics;
-mod scratch;

@@ -35,7 +35,7 @@ impl DotEnv {
                         _ => 0,
                     };
                     let lost = |name: &&str| file.get(name).is_none() && defines(&text[start..], name);
-                    if wanted.iter().any(|name| lost(name)) {
+                    if wanted.iter().any(lost) {
                         let line = text[..start].matches('\n').count() + 1;
                         return Err(ConfigError::DotEnvLine { path: file.path, line });
                     }

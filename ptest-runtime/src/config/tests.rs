@@ -64,7 +64,8 @@ fn plain_variables_are_read() {
 
 #[test]
 fn urls_have_an_order() {
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: &[Case] = &[
         (&[("DATABASE_URL", "postgres://h/a")], "", "postgres://h/a from DATABASE_URL"),
         (
             &[("DATABASE_URL", "postgres://h/a"), ("PTEST_DATABASE_URL", "postgresql://h/b")],
@@ -109,6 +110,7 @@ fn dotenv_is_read_as_sqlx_does() {
     assert_eq!(url("DATABASE_URL=postgres://h/c\nDATABASE_URL=postgres://h/d"), c);
     assert_eq!(url("PTEST_TESTS_HOST=h\nDATABASE_URL=postgres://${PTEST_TESTS_HOST}/c"), c);
     assert_eq!(url("DATABASE_URL=postgres://h/c\nnot a variable"), c);
+    assert_eq!(url("DATABASE_URL=postgres://h/c\nnot a variable\nDATABASE_URL=postgres://h/d"), c);
     assert_eq!(url("not a variable\n# DATABASE_URL=postgres://h/c"), "own");
 }
 
@@ -117,8 +119,10 @@ fn dotenv_that_loses_the_url_is_an_error() {
     let error = from_file(&[], "A=1\nMOTD=hello secret world\nDATABASE_URL=postgres://h/c").unwrap_err();
     assert!(matches!(&error, ConfigError::DotEnvLine { line: 2, .. }), "{error:?}");
     assert!(!report(error).contains("secret"));
-    // What the environment says needs no file, but for the variable that comes first.
-    assert!(from_file(&[("PTEST_DATABASE_URL", "own")], "a b\nDATABASE_URL=postgres://h/c").is_ok());
+    // What the environment says is not lost.
+    for name in ["PTEST_DATABASE_URL", "DATABASE_URL"] {
+        assert!(from_file(&[(name, "postgres://h/a")], "a b\nDATABASE_URL=postgres://h/c").is_ok(), "{name}");
+    }
 }
 
 #[test]

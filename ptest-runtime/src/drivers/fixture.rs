@@ -1,18 +1,29 @@
 //! Fixtures: scripts that run inside the transaction before the body, as a session of the sandbox.
 
 use crate::context::Postgres;
-use crate::server::{Connection, QueryError};
-use crate::template::ApplyError;
+use crate::server::Connection;
+use crate::template::{ApplyError, run_script};
 use crate::test::Fixture;
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot load fixture {path}")]
+pub(crate) struct FixtureError {
+    path: &'static str,
+    source: ApplyError,
+}
+
+impl FixtureError {
+    pub(crate) fn help(&self) -> Option<String> {
+        self.source.help()
+    }
+}
 
 pub(crate) async fn load(postgres: &Postgres, fixture: &Fixture) -> crate::Result<()> {
     let address = postgres.address();
     let mut connection = Connection::open(&address, &address.database, &[]).await?;
-    let result = match connection.query(fixture.sql).await {
-        Ok(_) => Ok(()),
-        Err(QueryError::Db(error)) => Err(ApplyError::at(fixture.path.into(), fixture.sql, error)),
-        Err(QueryError::Io(error)) => Err(ApplyError::Migrator(Box::new(error))),
-    };
+    run_script(&mut connection, fixture.path.into(), fixture.sql)
+        .await
+        .map_err(|source| FixtureError { path: fixture.path, source })?;
     connection.close().await;
-    result.map_err(crate::Error::other)
+    Ok(())
 }

@@ -18,7 +18,7 @@ mod registry;
 mod slot;
 
 pub(crate) use registry::{lease, release};
-pub(crate) use slot::{Opened, Prober, Slot};
+pub(crate) use slot::{Loss, Opened, Prober, Slot};
 
 use crate::server::{Address, QueryError};
 
@@ -30,6 +30,8 @@ pub(crate) enum LeaseError {
     Lock { database: String, address: Box<Address>, source: QueryError },
     #[error("cannot open a socket for the test's connections in {}", folder.display())]
     Socket { folder: std::path::PathBuf, source: std::io::Error },
+    #[error("the test ended the transaction of ptest in database `{database}`")]
+    Escaped { database: String },
     #[error("the thread that holds the test's database has ended")]
     Gone,
 }
@@ -39,6 +41,11 @@ impl LeaseError {
         match self {
             LeaseError::Exhausted { .. } => Some("run fewer tests at once".to_owned()),
             LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
+            LeaseError::Escaped { .. } => Some(
+                "nothing of the test can be rolled back now, so its database is given up and no other test sees it. This \
+                 should be impossible through the sandbox: please report what the test did"
+                    .to_owned(),
+            ),
             LeaseError::Lock { .. } | LeaseError::Gone => None,
         }
     }

@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use super::LeaseError;
 use super::acquire::{self, Acquired};
 use super::registry::Reserved;
-use crate::sandbox::{Activity, Backend, Constraints, Sandbox, Transport};
+use crate::sandbox::{Activity, Backend, Constraints, Lost, Sandbox};
 use crate::server::Address;
 use crate::socket::Socket;
 use crate::template::Schema;
@@ -28,8 +28,6 @@ pub(crate) struct Slot {
 enum Order {
     /// Open a sandbox for a test, with a socket of its own.
     Open { reply: oneshot::Sender<Result<Opened, LeaseError>> },
-    /// Serve a client in memory.
-    Attach(Box<dyn Transport + Send>),
     /// Tell what the sandbox is at.
     Probe { reply: std::sync::mpsc::SyncSender<Activity> },
     /// End its sessions: the test's time is up.
@@ -63,15 +61,22 @@ impl Prober {
     }
 }
 
-/// What is known of a database after its test.
+/// What is known of a database after its test. Without a loss it is rolled back and reset, and can be leased again.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// Rolled back and reset; otherwise the slot is given up.
-    pub(crate) clean: bool,
-    /// Why ptest can no longer vouch for the database.
-    pub(crate) lost: Option<String>,
+    pub(crate) lost: Option<Loss>,
     /// Connections that were still open when the body had returned.
+    #[expect(dead_code, reason = "for the audit's findings")]
     pub(crate) leaked: usize,
+}
+
+/// Why ptest can no longer vouch for a database.
+#[derive(Debug)]
+pub(crate) enum Loss {
+    /// ptest's own transaction has ended.
+    Escaped,
+    /// The backend could not be brought back to a clean state.
+    Broken(String),
 }
 
 impl Slot {
@@ -121,22 +126,26 @@ impl Slot {
         Prober(self.orders.clone())
     }
 
-    /// Serves a client in memory.
-    pub(crate) fn attach(&self, stream: Box<dyn Transport + Send>) {
-        let _ = self.orders.send(Order::Attach(stream));
-    }
-
     /// Ends the sandbox. Blocks the thread of the test, whose runtime is gone.
     pub(crate) fn close(&self) -> Verdict {
         let (reply, verdict) = oneshot::channel();
         let _ = self.orders.send(Order::Close { reply });
-        verdict.blocking_recv().unwrap_or_else(|_| Verdict::lost("the thread that held the database has ended"))
+        verdict.blocking_recv().unwrap_or_else(|_| Verdict::broken("the thread that held the database has ended"))
     }
 }
 
 impl Verdict {
-    fn lost(why: &str) -> Self {
-        Verdict { clean: false, lost: Some(why.to_owned()), leaked: 0 }
+    fn broken(why: &str) -> Self {
+        Verdict { lost: Some(Loss::Broken(why.to_owned())), leaked: 0 }
+    }
+}
+
+impl From<Lost> for Loss {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Escaped => Loss::Escaped,
+            Lost::Confused(why) => Loss::Broken(why),
+        }
     }
 }
 
@@ -193,11 +202,6 @@ impl Keeper {
         while let Some(order) = inbox.recv().await {
             match order {
                 Order::Open { reply } => drop(reply.send(self.open())),
-                Order::Attach(stream) => {
-                    if let Some((sandbox, _)) = &self.sandbox {
-                        sandbox.attach(stream);
-                    }
-                }
                 Order::Probe { reply } => {
                     if let Some((sandbox, _)) = &self.sandbox {
                         let _ = reply.send(sandbox.activity().await);
@@ -210,9 +214,9 @@ impl Keeper {
                 }
                 Order::Close { reply } => {
                     let verdict = self.close().await;
-                    let clean = verdict.clean;
+                    let lost = verdict.lost.is_some();
                     let _ = reply.send(verdict);
-                    if !clean {
+                    if lost {
                         return;
                     }
                 }
@@ -231,35 +235,29 @@ impl Keeper {
     }
 
     async fn close(&mut self) -> Verdict {
-        let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::lost("no test was open") };
+        let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::broken("no test was open") };
         drop(socket);
         let remains = sandbox.close().await;
-        let mut verdict = Verdict { clean: false, lost: remains.lost, leaked: remains.leaked };
-        if verdict.lost.is_some() {
-            return verdict;
-        }
-        let Some(mut backend) = remains.backend else {
-            verdict.lost = Some("a statement could not be cancelled".to_owned());
-            return verdict;
-        };
-        match self.roll_back(&mut backend).await {
-            Ok(()) => {
+        let lost = match (remains.lost, remains.backend) {
+            (Some(lost), _) => Some(lost.into()),
+            (None, None) => Some(Loss::Broken("a statement could not be cancelled".to_owned())),
+            (None, Some(mut backend)) => {
+                let rolled_back = self.roll_back(&mut backend).await;
                 self.backend = Some(backend);
-                verdict.clean = true;
+                rolled_back.err().map(Loss::from)
             }
-            Err(why) => verdict.lost = Some(why),
-        }
-        verdict
+        };
+        Verdict { lost, leaked: remains.leaked }
     }
 
     /// Proves that ptest's transaction still stands, and rolls it back.
-    async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), String> {
+    async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
         let column = |rows: Vec<Vec<Option<String>>>, i: usize| rows.first().and_then(|r| r.get(i).cloned().flatten());
-        let rows = backend.query(&acquire::retake_sql()).await.map_err(|lost| lost.to_string())?;
+        let rows = backend.query(&acquire::retake_sql()).await?;
         if column(rows, 2).as_deref() != Some(&*self.began) {
-            return Err("the transaction of ptest has ended".to_owned());
+            return Err(Lost::Escaped);
         }
-        let rows = backend.query(&acquire::reset_sql()).await.map_err(|lost| lost.to_string())?;
+        let rows = backend.query(&acquire::reset_sql()).await?;
         self.began = column(rows, 1).unwrap_or_default();
         Ok(())
     }

@@ -31,6 +31,7 @@ mod sql;
 mod startup;
 mod turn;
 
+pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
 pub(crate) use control::{Constraints, KEEP, SAVEPOINT, UNDO};
 pub(crate) use conversation::Transport;
@@ -42,7 +43,6 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::{JoinHandle, spawn_local};
 
-use answers::Lost;
 use conversation::{Client, End, converse};
 use frame::{Piece, Report};
 use session::Session;
@@ -52,6 +52,11 @@ use turn::{PATIENCE, Turns};
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// Where the statements of a script stand, as the server cuts it.
+pub(crate) fn split(sql: &[u8]) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
+    sql::split(sql, true).into_iter().map(|statement| statement.range)
+}
 
 /// One test's sandbox. Lives on the thread of its backend.
 #[derive(Debug)]
@@ -70,7 +75,7 @@ struct Shared {
     last_id: Cell<u32>,
     secret: i32,
     sessions: RefCell<Vec<JoinHandle<()>>>,
-    lost: RefCell<Option<String>>,
+    lost: RefCell<Option<Lost>>,
 }
 
 /// What a sandbox is at.
@@ -88,7 +93,7 @@ pub(crate) struct Remains {
     /// The backend between two batches, its transaction open; `None`: it could not be brought back there.
     pub(crate) backend: Option<Backend>,
     /// Why ptest can no longer vouch for the transaction.
-    pub(crate) lost: Option<String>,
+    pub(crate) lost: Option<Lost>,
     /// Sessions that had to be ended because their clients would not.
     pub(crate) leaked: usize,
 }
@@ -268,8 +273,8 @@ impl Shared {
             Ok(backend) => backend,
             Err(report) => return self.refuse(session, client, &first, &report).await,
         };
-        if let Some(what) = self.lost.borrow().clone() {
-            return Err(End::Lost(Lost::Confused(what)));
+        if let Some(lost) = self.lost.borrow().clone() {
+            return Err(End::Lost(lost));
         }
         let backend = &mut *backend;
         session.client(&first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
@@ -314,6 +319,6 @@ impl Shared {
     }
 
     fn give_up(&self, lost: &Lost) {
-        self.lost.borrow_mut().get_or_insert(lost.to_string());
+        self.lost.borrow_mut().get_or_insert(lost.clone());
     }
 }

@@ -46,6 +46,7 @@ pub(crate) struct Connection {
     input: BytesMut,
     parameters: Vec<(String, String)>,
     key: BackendKey,
+    completed: usize,
 }
 
 /// What a cancel request must name (PostgreSQL manual, section 55.2.8).
@@ -95,6 +96,7 @@ impl Connection {
             input: BytesMut::with_capacity(8192),
             parameters: Vec::new(),
             key: BackendKey::default(),
+            completed: 0,
         };
         match connection.start(address, database, settings).await {
             Ok(()) => Ok(connection),
@@ -191,8 +193,10 @@ impl Connection {
     pub(crate) async fn finish(&mut self) -> Result<Rows, QueryError> {
         let mut rows = Vec::new();
         let mut error = None;
+        self.completed = 0;
         loop {
             match self.receive().await? {
+                Message::CommandComplete(_) => self.completed += 1,
                 Message::DataRow(body) => rows.push(text_row(&body)?),
                 Message::ErrorResponse(body) => error = Some(DbError::read(body.fields())?),
                 Message::ReadyForQuery(_) => break,
@@ -204,6 +208,11 @@ impl Connection {
             }
         }
         error.map_or(Ok(rows), |e| Err(e.into()))
+    }
+
+    /// How many statements of the last query succeeded.
+    pub(crate) fn completed(&self) -> usize {
+        self.completed
     }
 
     /// Says goodbye and waits until the backend is gone, so that its database can be renamed or dropped.

@@ -2,39 +2,48 @@
 
 use std::path::PathBuf;
 
+use super::layout::Layout;
+use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
-use crate::server::{Address, Connection, DbError, QueryError, ServerError};
+use crate::sandbox;
+use crate::server::{Address, Connection, DbError, QueryError, ServerError, quote_literal};
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
-    #[error("{}{} failed", path.display(), line.map(|l| format!(":{l}")).unwrap_or_default())]
-    Migration { path: PathBuf, line: Option<usize>, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{} fails at line {line}", path.display())]
+    Script { path: PathBuf, line: usize, source: DbError },
     #[error("the migrations cannot be applied")]
-    Migrator(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Migrator(#[source] Cause),
+    #[error(transparent)]
+    Migrations(#[from] MigrationsError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error("the connection to the server broke")]
+    Io(#[from] std::io::Error),
 }
 
 impl ApplyError {
     pub(crate) fn help(&self) -> Option<String> {
         match self {
             ApplyError::Server(e) => e.help(),
-            ApplyError::Migration { source, .. } => match source.downcast_ref::<DbError>().map(|e| e.code.as_str()) {
-                Some("42710") => Some(
+            ApplyError::Migrations(e) => e.help(),
+            ApplyError::Script { source, .. } => match source.code.as_str() {
+                "42710" => Some(
                     "roles and tablespaces belong to the whole server and outlive a template: create them with a guard \
                      (DO $$ BEGIN … EXCEPTION WHEN duplicate_object THEN END $$)"
                         .to_owned(),
                 ),
+                "42704" => Some(
+                    "roles, tablespaces and extensions' files belong to the whole server: create the role in a migration, \
+                     with a guard, or install the extension on the server"
+                        .to_owned(),
+                ),
                 _ => None,
             },
-            ApplyError::Migrator(_) => None,
+            ApplyError::Migrator(_) | ApplyError::Io(_) => None,
         }
-    }
-
-    /// The failure of a migration at a character of its file (from 1), as the server counts.
-    pub(crate) fn at(path: PathBuf, sql: &str, source: DbError) -> Self {
-        let line = source.position.map(|p| 1 + sql.chars().take(p.saturating_sub(1)).filter(|c| *c == '\n').count());
-        ApplyError::Migration { path, line, source: Box::new(source) }
     }
 }
 
@@ -42,22 +51,87 @@ impl ApplyError {
 pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) -> Result<(), ApplyError> {
     match &schema.source {
         Source::Empty => Ok(()),
+        Source::Folder(folder) => {
+            let set = schema.read(folder)?;
+            #[cfg(feature = "sqlx-postgres")]
+            if set.layout == Layout::Sqlx {
+                let migrator = crate::drivers::sqlx_migrator::migrator(&set, &folder.sqlx);
+                return match crate::drivers::sqlx_postgres::migrate(address, database, &migrator).await {
+                    Err((error, Some(version))) => Err(locate(address, database, &set, &version, error).await),
+                    other => other.map_err(|(error, _)| ApplyError::Migrator(error)),
+                };
+            }
+            run_all(address, database, &set).await
+        }
         #[cfg(feature = "sqlx-postgres")]
-        Source::Folder(folder) => crate::drivers::sqlx_postgres::migrate_folder(address, database, folder).await,
-        #[cfg(not(feature = "sqlx-postgres"))]
-        Source::Folder(_) => Ok(()),
-        #[cfg(feature = "sqlx-postgres")]
-        Source::Migrator(migrator) => crate::drivers::sqlx_postgres::migrate(address, database, migrator).await,
+        Source::Migrator(migrator) => crate::drivers::sqlx_postgres::migrate(address, database, migrator)
+            .await
+            .map_err(|(error, _)| ApplyError::Migrator(error)),
         #[cfg(all(feature = "sqlx-sqlite", not(feature = "sqlx-postgres")))]
-        Source::Migrator(_) => Ok(()),
+        Source::Migrator(_) => {
+            Err(ApplyError::Migrator("a migrator on PostgreSQL needs ptest's feature `sqlx-postgres`".into()))
+        }
     }
 }
 
-/// Runs the text of one migration file, as one simple query.
-pub(crate) async fn run_file(connection: &mut Connection, path: PathBuf, sql: &str) -> Result<(), ApplyError> {
-    match connection.query(sql).await {
-        Ok(_) => Ok(()),
-        Err(QueryError::Db(error)) => Err(ApplyError::at(path, sql, error)),
-        Err(QueryError::Io(error)) => Err(ApplyError::Migration { path, line: None, source: Box::new(error) }),
+/// Runs the migrations of any layout, each as one simple query, and fills diesel's table.
+async fn run_all(address: &Address, database: &str, set: &MigrationSet) -> Result<(), ApplyError> {
+    let mut connection = Connection::open(address, database, &[]).await?;
+    if set.layout == Layout::Diesel {
+        run_script(&mut connection, PathBuf::new(), DIESEL_TABLE).await?;
     }
+    for migration in &set.migrations {
+        run_migration(&mut connection, migration).await?;
+        if set.layout == Layout::Diesel {
+            let version = quote_literal(&migration.version);
+            let sql = format!("INSERT INTO __diesel_schema_migrations (version) VALUES ({version})");
+            run_script(&mut connection, migration.path.clone(), &sql).await?;
+        }
+    }
+    connection.close().await;
+    Ok(())
+}
+
+/// As diesel makes it, so that an application that runs its migrations at start finds nothing to do.
+const DIESEL_TABLE: &str = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+    run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
+
+async fn run_migration(connection: &mut Connection, migration: &Migration) -> Result<(), ApplyError> {
+    if !migration.in_transaction {
+        // One statement at a time: a string of several is a transaction.
+        for statement in sandbox::split(migration.sql.as_bytes()) {
+            run_script(connection, migration.path.clone(), &migration.sql[statement]).await?;
+        }
+        return Ok(());
+    }
+    run_script(connection, migration.path.clone(), &migration.sql).await
+}
+
+/// Finds the line at which a migration fails, by running it once more in the database that is given up anyway: the
+/// driver's migrator has rolled it back, and does not say.
+#[cfg(feature = "sqlx-postgres")]
+async fn locate(address: &Address, database: &str, set: &MigrationSet, version: &str, error: Cause) -> ApplyError {
+    let Some(migration) = set.migrations.iter().find(|m| m.version == version) else {
+        return ApplyError::Migrator(error);
+    };
+    let found = match Connection::open(address, database, &[]).await {
+        Ok(mut connection) => run_script(&mut connection, migration.path.clone(), &migration.sql).await.err(),
+        Err(_) => None,
+    };
+    found.unwrap_or(ApplyError::Migrator(error))
+}
+
+/// Runs a script as one simple query. An error names the line of its position, else of the statement that failed.
+pub(crate) async fn run_script(connection: &mut Connection, path: PathBuf, sql: &str) -> Result<(), ApplyError> {
+    let source = match connection.query(sql).await {
+        Ok(_) => return Ok(()),
+        Err(QueryError::Io(error)) => return Err(error.into()),
+        Err(QueryError::Db(source)) => source,
+    };
+    let offset = match source.position {
+        Some(position) => sql.char_indices().nth(position.saturating_sub(1)).map_or(sql.len(), |(at, _)| at),
+        None => sandbox::split(sql.as_bytes()).nth(connection.completed()).map_or(0, |range| range.start),
+    };
+    let line = 1 + sql[..offset].matches('\n').count();
+    Err(ApplyError::Script { path, line, source })
 }

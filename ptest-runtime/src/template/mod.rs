@@ -5,12 +5,17 @@
 
 mod apply;
 mod build;
+mod cache;
+pub(crate) mod fingerprint;
+mod layout;
+pub(crate) mod migrations;
 mod names;
 mod schema;
+pub(crate) mod settings;
 
-pub(crate) use apply::ApplyError;
+pub(crate) use apply::{ApplyError, run_script};
 pub(crate) use build::{clone_slot, ensure};
-pub(crate) use names::{slot_name, template_name};
+pub(crate) use names::slot_name;
 pub(crate) use schema::{Schema, Source};
 
 use crate::server::ServerError;

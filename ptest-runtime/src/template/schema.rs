@@ -1,6 +1,10 @@
 //! The schema that a test asks for: what its template is made from.
 
-use std::path::PathBuf;
+use std::path::Path;
+
+use super::fingerprint::Fingerprint;
+use super::migrations::{self, Folder, MigrationSet, MigrationsError};
+use crate::test::{Migrations, Test};
 
 /// What a template is made from, and the fingerprint that names it.
 #[derive(Debug, Clone)]
@@ -14,24 +18,40 @@ pub(crate) enum Source {
     /// No migrations: an empty database.
     Empty,
     /// A folder of migrations.
-    Folder(PathBuf),
+    Folder(Folder),
     /// A migrator of the user's.
     #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
     Migrator(&'static sqlx::migrate::Migrator),
 }
 
 impl Schema {
-    pub(crate) fn of(test: &crate::test::Test) -> Schema {
-        match test.migrations {
-            crate::test::Migrations::Default | crate::test::Migrations::Dir(_) => {
-                let dir = std::path::Path::new(test.manifest_dir).join("migrations");
-                if dir.is_dir() {
-                    Schema { fingerprint: "0000000000000001".into(), source: Source::Folder(dir) }
-                } else {
-                    Schema { fingerprint: "0000000000000000".into(), source: Source::Empty }
-                }
-            }
-            _ => Schema { fingerprint: "0000000000000000".into(), source: Source::Empty },
+    /// The schema of a test. A folder's files are read only if one of them has changed since the last time.
+    pub(crate) fn of(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
+        #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+        if let Migrations::Migrator(migrator) = test.migrations {
+            return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator)));
         }
+        let _: Migrations = test.migrations;
+        match migrations::locate(test)? {
+            Some(folder) => Ok(Schema::new(Fingerprint::of_folder(&folder, target_dir)?, Source::Folder(folder))),
+            None => Ok(Schema::new(Fingerprint::of([]), Source::Empty)),
+        }
+    }
+
+    fn new(fingerprint: Fingerprint, source: Source) -> Schema {
+        Schema { fingerprint: fingerprint.as_str().to_owned(), source }
+    }
+
+    /// Reads the migrations of a folder.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read, or are no longer those that the fingerprint was taken of.
+    pub(crate) fn read(&self, folder: &Folder) -> Result<MigrationSet, MigrationsError> {
+        let set = migrations::read(&folder.path)?;
+        if Fingerprint::of_set(&set, folder).as_str() == self.fingerprint {
+            return Ok(set);
+        }
+        Err(MigrationsError::Changed { dir: folder.path.clone() })
     }
 }

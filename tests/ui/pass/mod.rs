@@ -1,6 +1,7 @@
 //! Tests that compile, and pass. None asks for a database.
 
 mod arguments;
+mod from_sqlx;
 mod functions;
 mod parameters;
 
@@ -8,7 +9,7 @@ use ptest::{Context, FromContext, Result};
 
 /// Where a crate of the user's own passes ptest on.
 mod reexport {
-    pub(crate) use ptest::{__private, Error, FromContext};
+    pub(crate) use ptest::{__private, Error};
 }
 
 /// Stands for what a driver gives.

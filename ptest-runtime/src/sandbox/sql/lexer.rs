@@ -1,6 +1,6 @@
 //! The tokens of a query string, cut as the server's scanner (`scan.l`) cuts them.
 //!
-//! Only boundaries matter here: an operator is a token per character, a literal is not decoded. Written with indexes
+//! Only boundaries matter here: an operator is a token per character, a number may be several, and no literal is decoded. Written with indexes
 //! and a table instead of iterators, because it runs on every statement of a test, and tests are built unoptimised.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub(super) enum TokenKind {
     UnicodeString,
     /// `B'…'` and `X'…'`
     Bits,
-    /// A number, or a parameter as `$1`.
+    /// Digits, or a parameter as `$1`. What else belongs to a number (`1e5`, `.5`, `0xff`, `1_000`) is further tokens:
+    /// versions differ in it, and where it would matter, before a string, all of them find a syntax error.
     Number,
     /// Any other character.
     Char(u8),
@@ -69,7 +70,7 @@ impl<'a> Lexer<'a> {
             return self.word(start);
         }
         if class & DIGIT != 0 {
-            return self.token(TokenKind::Number, start, Some(number(sql, start)));
+            return self.token(TokenKind::Number, start, Some(digits(sql, start)));
         }
         match byte {
             b'\'' => {
@@ -78,7 +79,6 @@ impl<'a> Lexer<'a> {
             }
             b'"' => self.token(TokenKind::Quoted, start, quoted(sql, start + 1)),
             b'$' => self.dollar(start),
-            b'.' if is(sql, start + 1, DIGIT) => self.token(TokenKind::Number, start, Some(number(sql, start))),
             _ => self.token(TokenKind::Char(byte), start, Some(start + 1)),
         }
     }
@@ -117,10 +117,7 @@ impl<'a> Lexer<'a> {
         let sql = self.sql;
         let mut end = start + 1;
         if is(sql, end, DIGIT) {
-            while is(sql, end, DIGIT) {
-                end += 1;
-            }
-            return self.token(TokenKind::Number, start, Some(end));
+            return self.token(TokenKind::Number, start, Some(digits(sql, end)));
         }
         while is(sql, end, LETTER | DIGIT) {
             end += 1;
@@ -262,34 +259,8 @@ fn dollar_quoted(sql: &[u8], start: usize, content: usize) -> Option<usize> {
     None
 }
 
-/// The end of a number. What follows it matters, since `1$$;$$` is a number and a string: by the rules of PostgreSQL
-/// 16, where `1_000` and `0xFF` are numbers. Whatever reads differently before is an error in 15.
-fn number(sql: &[u8], start: usize) -> usize {
-    let mut pos = start;
-    if sql[pos] == b'0' && pos + 1 < sql.len() && matches!(sql[pos + 1] | 0x20, b'x' | b'o' | b'b') {
-        pos += 1;
-        while is(sql, pos, LETTER | DIGIT) {
-            pos += 1;
-        }
-        return pos;
-    }
-    pos = digits(sql, pos);
-    // `1..10` is a range of integers.
-    if pos < sql.len() && sql[pos] == b'.' && !(pos + 1 < sql.len() && sql[pos + 1] == b'.') {
-        pos = digits(sql, pos + 1);
-    }
-    if pos < sql.len() && sql[pos] | 0x20 == b'e' {
-        let signed = pos + 1 < sql.len() && matches!(sql[pos + 1], b'+' | b'-');
-        let exponent = if signed { pos + 2 } else { pos + 1 };
-        if is(sql, exponent, DIGIT) {
-            pos = digits(sql, exponent);
-        }
-    }
-    pos
-}
-
 fn digits(sql: &[u8], mut pos: usize) -> usize {
-    while is(sql, pos, DIGIT) || (pos < sql.len() && sql[pos] == b'_' && is(sql, pos + 1, DIGIT)) {
+    while is(sql, pos, DIGIT) {
         pos += 1;
     }
     pos

@@ -55,7 +55,7 @@ fn extent(lexer: &mut Lexer<'_>) -> Extent {
     let sql = lexer.sql();
     let mut first: Option<Token> = None;
     let mut end = 0;
-    let mut hints = Hints::default();
+    let mut hints = Hints::empty();
     // `CREATE RULE … DO (a; b)` is the only place of a `;` in parentheses; elsewhere it is a syntax error.
     let mut parentheses = 0u32;
     let mut routine = Routine::default();
@@ -161,7 +161,7 @@ fn mention(word: &[u8], previous: &[u8]) -> Hints {
         b't' if eq(word, b"temp") || eq(word, b"temporary") => Hints::TEMP,
         b't' if eq(word, b"trigger") && eq(previous, b"constraint") => Hints::DEFERRABLE,
         b'p' | b'r' | b's' => mention_name(word),
-        _ => Hints::default(),
+        _ => Hints::empty(),
     }
 }
 
@@ -169,7 +169,7 @@ fn mention(word: &[u8], previous: &[u8]) -> Hints {
 fn mention_quoted(name: &[u8]) -> Hints {
     match name[0] {
         b'p' | b'r' | b's' => mention_name(name),
-        _ => Hints::default(),
+        _ => Hints::empty(),
     }
 }
 
@@ -184,6 +184,6 @@ fn mention_name(name: &[u8]) -> Hints {
     } else if starts_with(b"pg_advisory") || starts_with(b"pg_try_advisory") {
         Hints::ADVISORY
     } else {
-        Hints::default()
+        Hints::empty()
     }
 }

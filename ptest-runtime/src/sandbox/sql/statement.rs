@@ -139,6 +139,10 @@ impl Hints {
     /// `pg_advisory…`, `pg_try_advisory…`.
     pub(crate) const ADVISORY: Hints = Hints(16);
 
+    pub(crate) const fn empty() -> Hints {
+        Hints(0)
+    }
+
     pub(crate) fn contains(self, other: Hints) -> bool {
         self.0 & other.0 == other.0
     }

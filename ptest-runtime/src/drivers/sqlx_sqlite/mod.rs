@@ -1,0 +1,200 @@
+//! sqlx with SQLite: what a test is given of its slot.
+//!
+//! A test whose first parameter is a connection gets it inside a transaction that is never committed. Any other
+//! parameter gets the slot's copy itself, where everything commits, and which is then thrown away.
+
+mod migrate;
+mod params;
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Sqlite};
+
+use crate::sqlite::audit::{self, Ending, Witness};
+use crate::sqlite::schema::Schema;
+use crate::sqlite::slot::{Journal, Slot};
+use crate::sqlite::template::Template;
+use crate::sqlite::{SqliteError, SqliteUrl};
+use crate::test::Test;
+
+/// The SQLite database of one test.
+#[derive(Debug)]
+pub(crate) struct SqliteTest {
+    test: &'static Test,
+    slot: Slot,
+    access: Access,
+}
+
+/// What the test has been given.
+#[derive(Debug)]
+enum Access {
+    Nothing,
+    /// One connection, in ptest's transaction.
+    Transaction(Arc<Witness>),
+    /// Connections that commit.
+    Commits,
+}
+
+impl SqliteTest {
+    /// Leases a slot of the schema's template, starting at slot `hint`. What the slot's file holds is decided by what the
+    /// test asks for first.
+    pub(crate) async fn open(test: &'static Test, schema: &Schema, hint: u32) -> Result<Self, SqliteError> {
+        let root = schema.target_dir.join("sqlite");
+        let template =
+            Template::get_or_build(&root, &schema.fingerprint, async |path| migrate::build(path, &schema.source).await)
+                .await?;
+        let slot = Slot::lease(&template, hint)?;
+        Ok(SqliteTest { test, slot, access: Access::Nothing })
+    }
+
+    /// One connection: inside ptest's transaction, unless the test has a pool or a URL.
+    pub(crate) async fn connection(&mut self) -> Result<SqliteConnection, SqliteError> {
+        let options = self.options_for_one_connection()?;
+        let mut conn = options.connect().await.map_err(|e| self.cannot_open(e))?;
+        self.enter(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// The same as [`connection`](Self::connection), in the type of a pool's connections.
+    pub(crate) async fn pool_connection(&mut self) -> Result<PoolConnection<Sqlite>, SqliteError> {
+        let options = self.options_for_one_connection()?;
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options);
+        let mut conn = async { pool.await?.acquire().await }.await.map_err(|e| self.cannot_open(e))?;
+        self.enter(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// A pool on the slot's copy.
+    pub(crate) async fn pool(&mut self) -> Result<SqlitePool, SqliteError> {
+        let options = self.connect_options("a `SqlitePool`").await?;
+        SqliteTest::pool_options().connect_with(options).await.map_err(|e| self.cannot_open(e))
+    }
+
+    /// Options for any number of connections to the slot's copy.
+    pub(crate) async fn connect_options(
+        &mut self,
+        parameter: &'static str,
+    ) -> Result<SqliteConnectOptions, SqliteError> {
+        match self.access {
+            Access::Commits => {}
+            Access::Transaction(_) => return Err(SqliteError::AfterConnection { second: parameter }),
+            Access::Nothing => {
+                self.slot.prepare(Journal::Wal)?;
+                self.run_fixtures_on_copy().await?;
+                self.access = Access::Commits;
+            }
+        }
+        Ok(self.copy_options())
+    }
+
+    /// As many connections as `#[sqlx::test]` allows: a test never waits for one.
+    pub(crate) fn pool_options() -> SqlitePoolOptions {
+        SqlitePoolOptions::new().max_connections(1000)
+    }
+
+    /// The address of the slot's copy.
+    pub(crate) async fn url(&mut self) -> Result<SqliteUrl, SqliteError> {
+        let options = self.connect_options("a `SqliteUrl`").await?;
+        let mut url = options.to_url_lossy();
+        // Other clients would take sqlx's own parameters for a part of the file's name.
+        url.set_query(None);
+        Ok(SqliteUrl::new(url.into(), self.slot.path()))
+    }
+
+    /// Ends the test's use of the slot, after everything that the test made is gone. `failure` is the message of a body
+    /// that panicked. An error is for the test: it ended ptest's transaction.
+    pub(crate) fn close(self, failure: Option<&str>) -> Result<(), SqliteError> {
+        let Access::Transaction(witness) = &self.access else {
+            self.slot.keep(false);
+            return Ok(());
+        };
+        if let Some(hint) = failure.and_then(audit::hint) {
+            eprintln!("ptest: hint: {hint}");
+        }
+        self.slot.keep(witness.wait_until_closed());
+        witness.verdict()
+    }
+
+    fn copy_options(&self) -> SqliteConnectOptions {
+        connect_options().filename(self.slot.path())
+    }
+
+    fn options_for_one_connection(&mut self) -> Result<SqliteConnectOptions, SqliteError> {
+        match self.access {
+            Access::Commits => Ok(self.copy_options()),
+            Access::Transaction(_) => Err(SqliteError::AfterConnection { second: "a second connection" }),
+            Access::Nothing => {
+                self.slot.prepare(Journal::Rollback)?;
+                // A journal in memory: nothing is written, and nothing has to be made again, when no test commits.
+                Ok(self.copy_options().journal_mode(SqliteJournalMode::Memory))
+            }
+        }
+    }
+
+    /// Opens ptest's transaction on the test's one connection, and runs the fixtures in it.
+    async fn enter(&mut self, conn: &mut SqliteConnection) -> Result<(), SqliteError> {
+        if let Access::Commits = self.access {
+            return Ok(());
+        }
+        let witness = Arc::new(Witness::default());
+        begin(conn, &witness).await.map_err(|e| self.cannot_open(e))?;
+        self.access = Access::Transaction(Arc::clone(&witness));
+        for fixture in self.test.fixtures {
+            script::run_fixture(conn, fixture).await?;
+            if witness.ending().is_some() {
+                return Err(SqliteError::FixtureEnded { path: fixture.path });
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_fixtures_on_copy(&self) -> Result<(), SqliteError> {
+        if self.test.fixtures.is_empty() {
+            return Ok(());
+        }
+        let mut conn = self.copy_options().connect().await.map_err(|e| self.cannot_open(e))?;
+        for fixture in self.test.fixtures {
+            script::run_fixture(&mut conn, fixture).await?;
+        }
+        conn.close().await.map_err(|e| self.cannot_open(e))
+    }
+
+    fn cannot_open(&self, error: sqlx::Error) -> SqliteError {
+        SqliteError::Open { path: self.slot.path(), source: error.into() }
+    }
+}
+
+/// sqlx's defaults, of which `foreign_keys` and the busy timeout of 5 s matter, for a file that need not survive.
+fn connect_options() -> SqliteConnectOptions {
+    SqliteConnectOptions::new().synchronous(SqliteSynchronous::Off)
+}
+
+/// Begins ptest's transaction, in sqlx's own books, so that the test's transactions become savepoints.
+async fn begin(conn: &mut SqliteConnection, witness: &Arc<Witness>) -> sqlx::Result<()> {
+    // Immediate, because SQLite reports no commit of a transaction that has not begun to write.
+    let transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
+    // Its drop would roll back. It owns nothing: it borrows the connection.
+    std::mem::forget(transaction);
+
+    let mut handle = conn.lock_handle().await?;
+    let on_commit = Arc::clone(witness);
+    handle.set_commit_hook(move || {
+        on_commit.ended(Ending::Commit);
+        true
+    });
+    let on_rollback = Arc::clone(witness);
+    handle.set_rollback_hook(move || on_rollback.ended(Ending::Rollback));
+    // A collation is the one thing that SQLite frees after it has closed its files.
+    let alive = witness.alive();
+    handle.create_collation("ptest", move |a, b| {
+        let _ = &alive;
+        a.cmp(b)
+    })
+}

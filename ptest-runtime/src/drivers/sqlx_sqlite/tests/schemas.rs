@@ -1,0 +1,120 @@
+//! Templates from migrations that work, and from those that do not.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Executor, SqlSafeStr};
+
+use super::{Project, USERS, insert, names, runtime};
+use crate::Error;
+use crate::drivers::sqlx_sqlite::SqliteTest;
+use crate::sqlite::schema::{Schema, SchemaSource, fingerprint};
+
+/// Every file that a project's tests have left, but for the lock of its builds.
+fn files(project: &Project) -> Vec<String> {
+    let mut names: Vec<String> =
+        project.sqlite_dir().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "build.lock");
+    names
+}
+
+#[test]
+fn migrations_are_applied_once_with_sqlxs_own_table() {
+    let project = Project::new(&[
+        USERS,
+        ("2_admin.up.sql", "insert into users (name) values ('admin')"),
+        ("2_admin.down.sql", "delete from users"),
+    ]);
+    let versions: Vec<i64> = project.pass(async |test| {
+        let pool = test.pool().await.unwrap();
+        assert_eq!(names(&mut pool.acquire().await.unwrap()).await, ["admin"]);
+        // The application's own start-up finds nothing to do.
+        let migrator = Migrator::new(project.folder.path().join("migrations")).await.unwrap();
+        migrator.run(&pool).await.unwrap();
+        sqlx::query_scalar("select version from _sqlx_migrations").fetch_all(&pool).await.unwrap()
+    });
+    assert_eq!(versions, [1, 2]);
+}
+
+#[test]
+fn another_migration_makes_another_template() {
+    let project = Project::new(&[USERS]);
+    project.pass(async |test| insert(&test.pool().await.unwrap(), "old").await.unwrap());
+    std::fs::write(project.folder.path().join("migrations/2_more.sql"), "create table more (x)").unwrap();
+    project.pass(async |test| {
+        let pool = test.pool().await.unwrap();
+        pool.execute("insert into more values (1)").await.unwrap();
+        assert_eq!(names(&mut pool.acquire().await.unwrap()).await, [] as [&str; 0]);
+    });
+    assert_eq!(files(&project).len(), 2);
+}
+
+#[test]
+fn a_migration_that_chooses_wal_leaves_one_file() {
+    let project =
+        Project::new(&[USERS, ("2_wal.sql", "-- no-transaction\npragma journal_mode = wal; create table t (x)")]);
+    project.assert_clean();
+    let [fingerprint] = &files(&project)[..] else { panic!("{:?}", files(&project)) };
+    let folder = project.sqlite_dir().join(fingerprint);
+    assert!(folder.join("template.sqlite").exists());
+    assert!(!folder.join("template.sqlite-wal").exists());
+}
+
+#[test]
+fn a_failed_migration_is_named_with_its_line_and_leaves_nothing() {
+    let project = Project::new(&[
+        USERS,
+        ("2_posts.sql", "create table posts (x);\n\n-- the mistake\ncreate tabel comments (x);\ncreate table t (x);"),
+    ]);
+    for _ in 0..2 {
+        let report = format!("{:?}", Error::from(project.open_error()));
+        assert!(report.starts_with("cannot apply migration "), "{report}");
+        assert!(report.contains("/migrations/2_posts.sql:4\n"), "{report}");
+        assert!(report.contains(r#"near "tabel": syntax error"#), "{report}");
+        assert_eq!(files(&project), [] as [&str; 0]);
+    }
+    std::fs::write(project.folder.path().join("migrations/2_posts.sql"), "create table posts (x)").unwrap();
+    project.assert_clean();
+}
+
+#[test]
+fn a_failed_migration_without_a_transaction_is_named_without_a_wrong_line() {
+    let twice = "-- no-transaction\ncreate table posts (x);\ncreate table posts (x);";
+    let project = Project::new(&[USERS, ("2_posts.sql", twice)]);
+    // The second run fails in its first statement, with the same words; another text would have told them apart.
+    assert!(project.open_error().to_string().contains("2_posts.sql"));
+    let project =
+        Project::new(&[USERS, ("2_posts.sql", "-- no-transaction\ncreate table posts (x);\nselect nothing;")]);
+    assert!(project.open_error().to_string().ends_with("2_posts.sql"));
+    assert_eq!(files(&project), [] as [&str; 0]);
+}
+
+#[test]
+fn two_migrations_of_one_version_are_named() {
+    let project = Project::new(&[USERS, ("2_a.sql", "create table a (x)"), ("2_b.sql", "create table b (x)")]);
+    let error = project.open_error().to_string();
+    assert!(error.contains("/migrations/2_a.sql and ") && error.contains("/migrations/2_b.sql"), "{error}");
+    assert!(error.ends_with("both have version 2"), "{error}");
+    assert_eq!(files(&project), [] as [&str; 0]);
+}
+
+#[test]
+fn a_migrator_of_the_users_own_is_run() {
+    let migration = |version, sql: &'static str| {
+        Migration::new(version, "made in code".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let leak = |migrations| &*Box::leak(Box::new(Migrator::with_migrations(migrations)));
+    let project = Project::new(&[]);
+    let open = |migrator| {
+        let source = SchemaSource::Migrator(migrator);
+        let target_dir = project.folder.path().join("ptest");
+        let schema = Schema { fingerprint: fingerprint(&source).unwrap(), source, target_dir };
+        runtime().block_on(async {
+            let mut test = SqliteTest::open(project.test, &schema, 0).await?;
+            test.connection().await?.execute("insert into made values (1)").await.unwrap();
+            test.close(None)
+        })
+    };
+    open(leak(vec![migration(1, "create table made (x)")])).unwrap();
+    let error =
+        open(leak(vec![migration(1, "create table made (x)"), migration(2, "\n\nselect nothing")])).unwrap_err();
+    assert_eq!(error.to_string(), "cannot apply migration 2 (made in code):3");
+}

@@ -1,0 +1,63 @@
+//! What can go wrong between a test and its SQLite database.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::PathBuf;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SqliteError {
+    #[error("cannot {action} {}", path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot open the test's SQLite database {}", path.display())]
+    Open { path: PathBuf, source: Cause },
+    #[error("cannot build the SQLite template {}", path.display())]
+    Build { path: PathBuf, source: Cause },
+    #[error("cannot read the migrations in {}", folder.display())]
+    Migrations { folder: PathBuf, source: Cause },
+    #[error("cannot apply {first} and {second}: both have version {version}")]
+    SameVersion { version: i64, first: String, second: String },
+    #[error("cannot apply migration {place}")]
+    Migration { place: String, source: Cause },
+    #[error("cannot run fixture {path}:{line}")]
+    Fixture { path: &'static str, line: usize, source: Cause },
+    #[error("fixture {path} ended ptest's transaction")]
+    FixtureEnded { path: &'static str },
+    #[error("the test {how} ptest's transaction")]
+    Ended { how: &'static str },
+    #[error("cannot give the test {second} after a SQLite connection")]
+    AfterConnection { second: &'static str },
+}
+
+impl SqliteError {
+    pub(crate) fn help(&self) -> Option<String> {
+        let help = match self {
+            SqliteError::File { .. } => "ptest keeps its SQLite files under `target/ptest`, which must be writable",
+            SqliteError::Open { .. } | SqliteError::Build { .. } | SqliteError::Migrations { .. } => return None,
+            SqliteError::SameVersion { .. } => "give one of them another number",
+            SqliteError::Migration { .. } => {
+                "the template was not built, and no test of this schema can run until it is"
+            }
+            SqliteError::Fixture { .. } => "the line is where the failed statement begins",
+            SqliteError::FixtureEnded { .. } => {
+                "a `SqliteConnection` parameter is inside a transaction that is rolled back when the test ends: remove \
+                 `COMMIT` and `ROLLBACK` from the fixture, or take a `SqlitePool` parameter, on which fixtures commit; \
+                 it costs one file copy per test"
+            }
+            SqliteError::Ended { .. } => {
+                "a `SqliteConnection` parameter is inside a transaction that is rolled back when the test ends. A \
+                 COMMIT, ROLLBACK, INSERT OR ROLLBACK, RAISE(ROLLBACK) or failed `begin_with` in the test ended it, and \
+                 what came after ran without it. No other test sees any of it: the database is thrown away.\n\
+                 To commit or roll back for real, take a `SqlitePool` parameter; it costs one file copy per test. To \
+                 commit inside the transaction, use `conn.begin()`."
+            }
+            SqliteError::AfterConnection { .. } => {
+                "the connection is inside a transaction that no other connection can see into. Put a `SqlitePool` \
+                 parameter before it: then all of them share the test's own copy of the database and commit for real; \
+                 it costs one file copy per test"
+            }
+        };
+        Some(help.to_owned())
+    }
+}

@@ -1,0 +1,2 @@
+#[ptest::db_test(timeout)]
+async fn stores_a_post() {}

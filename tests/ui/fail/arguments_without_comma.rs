@@ -1,0 +1,2 @@
+#[ptest::db_test(timeout = "5s" start_paused = true)]
+async fn stores_a_post() {}

@@ -1,0 +1,13 @@
+struct Pool;
+
+impl ptest::FromContext for Pool {
+    async fn from_context(_: &mut ptest::Context) -> ptest::Result<Self> {
+        Ok(Pool)
+    }
+}
+
+#[ptest::db_test]
+async fn stores_a_post(pool: Pool) {
+    drop(pool);
+    drop(pool);
+}

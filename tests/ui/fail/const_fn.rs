@@ -1,0 +1,2 @@
+#[ptest::db_test]
+const fn stores_a_post() {}

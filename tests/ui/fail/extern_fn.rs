@@ -1,0 +1,2 @@
+#[ptest::db_test]
+extern "C" fn stores_a_post() {}

@@ -1,0 +1,2 @@
+#[ptest::db_test(fixtures("users", 2))]
+async fn stores_a_post() {}

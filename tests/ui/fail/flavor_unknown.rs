@@ -1,0 +1,2 @@
+#[ptest::db_test(flavor = "threaded")]
+async fn stores_a_post() {}

@@ -1,0 +1,2 @@
+#[ptest::db_test(migrations = "db", migrator = MIGRATOR)]
+async fn stores_a_post() {}

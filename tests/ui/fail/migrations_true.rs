@@ -1,0 +1,2 @@
+#[ptest::db_test(migrations = true)]
+async fn stores_a_post() {}

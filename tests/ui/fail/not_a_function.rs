@@ -1,0 +1,2 @@
+#[ptest::db_test]
+struct Post;

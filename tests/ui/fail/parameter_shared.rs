@@ -1,0 +1,4 @@
+struct Pool;
+
+#[ptest::db_test]
+async fn stores_a_post(_: &Pool) {}

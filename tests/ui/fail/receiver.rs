@@ -1,0 +1,6 @@
+struct Posts;
+
+impl Posts {
+    #[ptest::db_test]
+    async fn stores_a_post(&self) {}
+}

@@ -1,0 +1,6 @@
+struct Post;
+
+#[ptest::db_test]
+async fn stores_a_post() -> Post {
+    Post
+}

@@ -1,0 +1,3 @@
+#[ptest::db_test]
+#[test]
+fn stores_a_post() {}

@@ -1,0 +1,2 @@
+#[ptest::db_test(timeout = 5)]
+async fn stores_a_post() {}
