@@ -165,8 +165,3 @@ impl BitOrAssign for Hints {
         self.0 |= other.0;
     }
 }
-
-/// Whether the server may answer the string with a request for copy data.
-pub(crate) fn may_start_copy(statements: &[Statement]) -> bool {
-    statements.iter().any(|statement| matches!(statement.kind, Kind::Copy { from_stdin: true, .. }))
-}
