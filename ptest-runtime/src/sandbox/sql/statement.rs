@@ -90,6 +90,7 @@ pub(crate) enum Kind {
     Close {
         name: Option<Ident>,
     },
+    /// `from_stdin`: the server may answer the string with a request for copy data.
     Copy {
         from_stdin: bool,
         to_stdout: bool,
