@@ -38,7 +38,10 @@ impl Place {
     /// The server's home, or a link to it. Binaries that the user chose get a server of their own.
     pub(super) fn home(&self, pg_bin: Option<&Path>) -> PathBuf {
         match pg_bin {
-            Some(pg_bin) => self.folder.join(format!("server-{}", &hash(pg_bin)[..8])),
+            Some(pg_bin) => {
+                let pg_bin = std::path::absolute(pg_bin).unwrap_or_else(|_| pg_bin.to_owned());
+                self.folder.join(format!("server-{}", &hash(&pg_bin)[..8]))
+            }
             None => self.folder.join("server"),
         }
     }
