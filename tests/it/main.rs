@@ -6,3 +6,4 @@
 mod outcomes;
 mod parameters;
 mod rerun;
+mod sequences;
