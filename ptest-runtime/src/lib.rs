@@ -5,6 +5,7 @@
 
 mod config;
 mod context;
+mod database;
 mod deadline;
 mod drivers;
 mod error;

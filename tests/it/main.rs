@@ -1,3 +1,4 @@
 //! What a user of ptest relies on, run against a real server.
 
 mod basics;
+mod database;
