@@ -69,7 +69,8 @@ fn every_argument() {
 
 #[test]
 fn other_values() {
-    let args = quote!(migrator = "crate::MIGRATOR", isolation = "transaction", flavor = "current_thread", start_paused = true);
+    let args =
+        quote!(migrator = "crate::MIGRATOR", isolation = "transaction", flavor = "current_thread", start_paused = true);
     insta::assert_snapshot!(expansion(
         args,
         quote!(

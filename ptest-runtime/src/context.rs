@@ -68,12 +68,10 @@ impl Context {
     /// Ends the test's sessions, from another thread, when the time is up.
     pub(crate) fn interrupter(&self) -> impl FnOnce() + Send + 'static {
         let interrupt = Arc::clone(&self.interrupt);
-        move || {
-            match interrupt.get() {
-                Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
-                Some(Interrupt::Connections(connections)) => connections.stop(),
-                None => {}
-            }
+        move || match interrupt.get() {
+            Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
+            Some(Interrupt::Connections(connections)) => connections.stop(),
+            None => {}
         }
     }
 

@@ -11,6 +11,7 @@ mod drivers;
 mod error;
 mod lease;
 mod param;
+mod reaper;
 mod run;
 mod runtime;
 #[allow(dead_code)]

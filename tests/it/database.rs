@@ -108,8 +108,10 @@ async fn every_other_parameter_is_the_same_database(
 
 #[ptest::db_test(isolation = "database", fixtures("numbers"))]
 async fn fixtures_are_committed(a: &mut PgConnection, pool: PgPool) -> sqlx::Result<()> {
-    for n in [query_scalar::<_, i64>("select count(*) from number").fetch_one(a).await?,
-              query_scalar::<_, i64>("select count(*) from number").fetch_one(&pool).await?] {
+    for n in [
+        query_scalar::<_, i64>("select count(*) from number").fetch_one(a).await?,
+        query_scalar::<_, i64>("select count(*) from number").fetch_one(&pool).await?,
+    ] {
         assert_eq!(n, 3);
     }
     Ok(())

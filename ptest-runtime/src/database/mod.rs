@@ -21,7 +21,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Config;
 use crate::lease::LeaseError;
+use crate::reaper;
 use crate::server::Address;
 use crate::template::Schema;
 use keeper::Order;
@@ -64,6 +66,7 @@ async fn ask(server: &Address, schema: &Schema, orders: mpsc::UnboundedSender<Or
     let (reply, leased) = oneshot::channel();
     let _ = orders.send(Order::Lease { schema: schema.clone(), reply });
     let name = leased.await.map_err(|_| LeaseError::Gone)??;
+    reaper::start_if_due(server, &Config::get()?.target_dir);
     Ok(OwnDatabase { name, server: server.clone(), orders })
 }
 

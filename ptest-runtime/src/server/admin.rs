@@ -35,7 +35,8 @@ impl Admin {
     }
 
     async fn check_version(&mut self) -> Result<(), ServerError> {
-        let sql = "SELECT current_setting('server_version_num'), current_setting('server_version'), current_setting('fsync')";
+        let sql =
+            "SELECT current_setting('server_version_num'), current_setting('server_version'), current_setting('fsync')";
         let rows = self.run(sql).await?;
         let row = rows.into_iter().next().unwrap_or_default();
         let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
@@ -92,6 +93,11 @@ impl Admin {
     /// Runs a statement whose failure the caller knows what to do about.
     pub(crate) async fn try_run(&mut self, sql: &str) -> Result<Rows, QueryError> {
         self.connection.query(sql).await
+    }
+
+    /// `server_version_num`.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 
     pub(crate) fn address(&self) -> &Address {

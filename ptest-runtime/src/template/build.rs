@@ -13,6 +13,14 @@ const BUILD_LOCK: i64 = 0x7074_6573_7401;
 /// How long another backend may take to let go of a database that must be renamed or copied.
 const LET_GO: Duration = Duration::from_secs(10);
 
+/// What the comment of every template begins with: the proof that ptest made it.
+pub(crate) const MARK: &str = "template of ptest";
+
+/// The comment of a new template.
+pub(crate) fn mark() -> String {
+    format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
+}
+
 /// The setting that carries a template's facts to its clones, which get them with their first query.
 pub(crate) const FACTS: &str = "ptest.template";
 
@@ -51,10 +59,14 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     }
     .await;
     match built {
-        Ok(()) => crate::progress(&format!(
-            "built the template {template} in {:.1} s (once per set of migrations)",
-            started.elapsed().as_secs_f64()
-        )),
+        Ok(()) => {
+            crate::progress(&format!(
+                "built the template {template} in {:.1} s (once per set of migrations)",
+                started.elapsed().as_secs_f64()
+            ));
+            // Rare, and when old ones fall out of use.
+            crate::reaper::start(admin.address());
+        }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
         Err(_) => drop(retry(admin, &format!("DROP DATABASE IF EXISTS {}", quote_ident(&private))).await),
     }
@@ -64,7 +76,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
 async fn publish(admin: &mut Admin, private: &str, template: &str, facts: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
-    let comment = quote_literal(&format!("template of ptest {}", env!("CARGO_PKG_VERSION")));
+    let comment = quote_literal(&mark());
     admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
     // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
     let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {FACTS} = {}", quote_literal(facts))).await;
