@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-use super::names::{private_name, slot_name, template_name};
+use super::names::{private_name, template_name};
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
@@ -12,6 +12,14 @@ const BUILD_LOCK: i64 = 0x7074_6573_7401;
 
 /// How long another backend may take to let go of a database that must be renamed or copied.
 const LET_GO: Duration = Duration::from_secs(10);
+
+/// What the comment of every template begins with: the proof that ptest made it.
+pub(crate) const MARK: &str = "template of ptest";
+
+/// The comment of a new template.
+pub(crate) fn mark() -> String {
+    format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
+}
 
 /// Makes sure that the schema's template exists.
 pub(crate) async fn ensure(admin: &mut Admin, schema: &Schema) -> Result<(), TemplateError> {
@@ -37,7 +45,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     let failed = |source| TemplateError::Build { name: template.to_owned(), source };
     let started = Instant::now();
     let private = private_name(&schema.fingerprint);
-    create(admin, &private, None).await.map_err(failed)?;
+    retry(admin, &format!("CREATE DATABASE {}", quote_ident(&private))).await.map_err(failed)?;
     let built = async {
         let address = admin.address().clone();
         apply::migrate(&address, &private, schema)
@@ -48,10 +56,14 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     }
     .await;
     match built {
-        Ok(()) => crate::progress(&format!(
-            "built the template {template} in {:.1} s (once per set of migrations)",
-            started.elapsed().as_secs_f64()
-        )),
+        Ok(()) => {
+            crate::progress(&format!(
+                "built the template {template} in {:.1} s (once per set of migrations)",
+                started.elapsed().as_secs_f64()
+            ));
+            // Rare, and when old ones fall out of use.
+            crate::reaper::start(admin.address());
+        }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
         Err(_) => drop(retry(admin, &format!("DROP DATABASE IF EXISTS {}", quote_ident(&private))).await),
     }
@@ -61,7 +73,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
 async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
-    let comment = quote_literal(&format!("template of ptest {}", env!("CARGO_PKG_VERSION")));
+    let comment = quote_literal(&mark());
     admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
     // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
     let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told))).await;
@@ -69,44 +81,52 @@ async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
 
-/// Clones a slot from its template. No error if another process was faster.
-pub(crate) async fn clone_slot(admin: &mut Admin, schema: &Schema, slot: u32) -> Result<(), TemplateError> {
-    let name = slot_name(&schema.fingerprint, slot);
+/// Clones the schema's template. No error if another process was faster.
+pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -> Result<(), TemplateError> {
     let template = template_name(&schema.fingerprint);
-    let failed = |source| TemplateError::Clone { name: name.clone(), source };
-    create(admin, &name, Some(&template)).await.map_err(failed)?;
+    let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
+    let sql = create_clone_sql(admin, &template, name);
+    match retry(admin, &sql).await {
+        Err(ServerError::Admin { source: QueryError::Db(e), .. }) if matches!(e.code.as_str(), "42P04" | "23505") => {}
+        other => other.map_err(failed)?,
+    }
     // The clone is closed until it has what cloning leaves out, also when this process dies here.
-    let mut rest = settings_and_grants(admin, &template, &name).await.map_err(failed)?;
-    rest.push(format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(&name)));
-    for statement in rest {
+    let statements = admin.run(&settings_sql(&template, name)).await.map_err(failed)?;
+    for statement in statements.into_iter().flatten().flatten() {
         admin.run(&statement).await.map_err(failed)?;
     }
     Ok(())
 }
 
-/// Creates a database; a clone stays closed to connections. Losing a race for the same name is no error.
-async fn create(admin: &mut Admin, name: &str, template: Option<&str>) -> Result<(), ServerError> {
-    let sql = match template {
-        Some(template) => {
-            format!("CREATE DATABASE {} TEMPLATE {} ALLOW_CONNECTIONS false", quote_ident(name), quote_ident(template))
-        }
-        None => format!("CREATE DATABASE {}", quote_ident(name)),
-    };
-    match retry(admin, &sql).await {
-        Err(ServerError::Admin { source: QueryError::Db(e), .. })
-            if template.is_some() && matches!(e.code.as_str(), "42P04" | "23505") =>
-        {
-            Ok(())
-        }
-        other => other,
-    }
+/// The statement that makes a clone; it stays closed to connections until [`copy_settings_sql`] has run.
+pub(crate) fn create_clone_sql(admin: &Admin, template: &str, name: &str) -> String {
+    format!(
+        "CREATE DATABASE {} TEMPLATE {}{} ALLOW_CONNECTIONS false",
+        quote_ident(name),
+        quote_ident(template),
+        admin.copy_strategy()
+    )
 }
 
-/// The statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants on the database.
-async fn settings_and_grants(admin: &mut Admin, template: &str, name: &str) -> Result<Vec<String>, ServerError> {
+/// One statement that gives a clone what cloning leaves out, and opens it to connections.
+pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
+    let body = format!(
+        "DECLARE statement text; BEGIN FOR statement IN {} LOOP EXECUTE statement; END LOOP; END",
+        settings_sql(template, name)
+    );
+    format!("DO {}", quote_literal(&body))
+}
+
+/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants
+/// on the database. The last one opens it to connections.
+fn settings_sql(template: &str, name: &str) -> String {
     let (from, to) = (quote_literal(template), quote_literal(&quote_ident(name)));
-    let sql = format!(
-        "SELECT format('ALTER %s %s SET %s TO %s', \
+    format!(
+        "SELECT statement FROM (\
+         SELECT 1, format('REVOKE ALL ON DATABASE %s FROM PUBLIC', {to}) \
+         FROM pg_catalog.pg_database WHERE datname = {from} AND datacl IS NOT NULL \
+         UNION ALL \
+         SELECT 2, format('ALTER %s %s SET %s TO %s', \
            CASE WHEN r.rolname IS NULL THEN 'DATABASE' ELSE format('ROLE %I IN DATABASE', r.rolname) END, {to}, \
            split_part(c, '=', 1), \
            CASE WHEN split_part(c, '=', 1) IN ('search_path', 'temp_tablespaces', 'DateStyle', 'session_preload_libraries', \
@@ -114,17 +134,14 @@ async fn settings_and_grants(admin: &mut Admin, template: &str, name: &str) -> R
          FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase \
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c WHERE d.datname = {from} \
          UNION ALL \
-         SELECT format('GRANT %s ON DATABASE %s TO %s%s', a.privilege_type, {to}, \
+         SELECT 3, format('GRANT %s ON DATABASE %s TO %s%s', a.privilege_type, {to}, \
            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, \
            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
-         FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba"
-    );
-    let mut statements: Vec<String> = admin.run(&sql).await?.into_iter().flatten().flatten().collect();
-    let revoked = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {from} AND datacl IS NOT NULL");
-    if !admin.run(&revoked).await?.is_empty() {
-        statements.insert(0, format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quote_ident(name)));
-    }
-    Ok(statements)
+         FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba \
+         UNION ALL \
+         SELECT 4, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
+         ) AS statements (step, statement) ORDER BY step"
+    )
 }
 
 /// Runs a statement that fails while another backend is on its way out of the database (55006), or copies it.

@@ -6,6 +6,7 @@ mod parameters;
 mod schemas;
 
 use std::path::Path;
+use std::rc::Rc;
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
@@ -13,13 +14,13 @@ use sqlx::{Connection, Executor};
 use super::SqliteTest;
 use crate::sqlite::SqliteError;
 use crate::template::Schema;
-use crate::test::{Fixture, Migrations, Test};
+use crate::test::{Fixture, Isolation, Migrations, Test};
 
 const USERS: (&str, &str) = ("1_users.sql", "create table users (id integer primary key, name text unique not null)");
 
 /// A project with migrations, and a `target/ptest` of its own.
 struct Project {
-    folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
     test: &'static Test,
 }
 
@@ -31,12 +32,18 @@ impl Project {
             std::fs::write(folder.path().join("migrations").join(name), sql).unwrap();
         }
         let test = test_in(folder.path(), &[]);
-        Project { folder, test }
+        Project { folder: Rc::new(folder), test }
     }
 
     fn fixtures(mut self, fixtures: &'static [Fixture]) -> Project {
         self.test = test_in(self.folder.path(), fixtures);
         self
+    }
+
+    /// The same project, for tests that have this argument.
+    fn isolation(&self, isolation: Isolation) -> Project {
+        let test = Test { isolation, ..*self.test };
+        Project { folder: self.folder.clone(), test: Box::leak(Box::new(test)) }
     }
 
     fn sqlite_dir(&self) -> std::path::PathBuf {
