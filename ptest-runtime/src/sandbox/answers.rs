@@ -231,9 +231,6 @@ impl Session {
             return self.finish_batch(Belief { block, ..self.settled }, link, out);
         }
         let kept = status != b'E' && !self.doomed;
-        if !kept {
-            self.forget_portals();
-        }
         if !kept || self.dirty {
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
             let plain = self.duties.borrow().is_plain(&self.touched);

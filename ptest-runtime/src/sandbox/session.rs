@@ -181,7 +181,8 @@ impl Session {
         let text = query_text(frame);
         let statements = self.split(text);
         self.note(text);
-        // A simple query destroys the unnamed statement.
+        // A simple query destroys the unnamed statement and portal.
+        self.portals.remove(&b""[..]);
         if self.statements.remove(&b""[..]).is_some() {
             let name = self.backend_name(b"");
             link.close(b'S', &name, Owner::Sandbox, self.belief.block.after_error());
