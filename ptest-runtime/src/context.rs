@@ -1,6 +1,6 @@
 //! The context that a test's parameters are made from.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::config::Config;
 use crate::database::{self, OwnDatabase, Stopper};
@@ -90,7 +90,7 @@ impl Context {
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
             let config = Config::get()?;
-            let schema = Schema::of(self.test, &config.target_dir)?;
+            let schema = schema(self.test)?;
             self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
@@ -123,7 +123,7 @@ pub fn start_body(cx: &mut Context) {
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = Schema::of(test, &config.target_dir)?;
+        let schema = schema(test)?;
         let postgres = match test.isolation {
             Isolation::Transaction => {
                 let slot =
