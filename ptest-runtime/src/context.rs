@@ -116,6 +116,10 @@ impl Context {
 #[doc(hidden)]
 pub fn start_body(cx: &mut Context) {
     if cx.test.start_paused {
+        #[cfg(feature = "sqlx-sqlite")]
+        if cx.sqlite.is_some() {
+            cx.clock_hold.sqlite.start();
+        }
         cx.clock_hold.pause(cx.postgres.as_ref().and_then(Postgres::prober));
     }
 }
