@@ -1,3 +1,5 @@
 //! What a user of ptest relies on, run against a real server.
 
 mod basics;
+mod sandbox_rules;
+mod wire;

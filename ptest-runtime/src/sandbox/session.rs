@@ -16,7 +16,7 @@ use super::expect::{Exchange, Owner, What};
 use super::extended::Prepared;
 use super::frame::{self, Frame, Piece};
 use super::script::Script;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
 
 /// What the client is told when its stream makes no sense; its session ends.
@@ -181,17 +181,17 @@ impl Session {
         let text = query_text(frame);
         let statements = self.split(text);
         self.note(text);
+        for statement in &statements {
+            self.look_at(statement, text, &[]);
+        }
+        let alone = matches!(&statements[..], [only] if self.control_alone(only, text, link));
         // A simple query destroys the unnamed statement.
         if self.statements.remove(&b""[..]).is_some() {
             let name = self.backend_name(b"");
-            link.close(b'S', &name, Owner::Sandbox, self.belief.block.after_error());
+            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
+            frame::put(&mut link.out, b'H', |_| {});
         }
-        for statement in &statements {
-            self.look_at(statement, text);
-        }
-        if let [only] = &statements[..]
-            && self.control_alone(only, text, link)
-        {
+        if alone {
             return;
         }
         let begins = matches!(statements.first(), Some(Statement { kind: Kind::Begin { .. }, .. }));
@@ -224,10 +224,14 @@ impl Session {
         if let Some(warning) = &warning {
             warning.put(&mut bytes);
         }
-        // An error inside a block must fail the backend's transaction too.
-        if matches!(answer, Answer::Error(_)) && self.belief.block != Block::Idle {
-            return false;
-        }
+        let idle = self.belief.block == Block::Idle;
+        let after = match answer {
+            // An error inside a block must fail the backend's transaction too.
+            Answer::Error(_) if !idle => return false,
+            Answer::Error(_) => after,
+            _ if idle && after.block == Block::Idle => after.ended(true),
+            _ => after,
+        };
         answer.put(true, &mut bytes);
         if matches!(statement.kind, Kind::Commit { .. } | Kind::Rollback { .. }) {
             self.forget_portals();
@@ -284,11 +288,16 @@ impl Session {
         sql::split(text, self.standard_strings)
     }
 
-    /// Notes what a commit must do more for, from now on.
-    pub(super) fn look_at(&mut self, statement: &Statement, text: &[u8]) {
-        if statement.kind != Kind::Other || statement.hints != Hints::empty() {
-            self.duties.borrow_mut().note(statement, text);
-            self.touched.note(statement);
+    /// Notes what a commit must do more for, from now on; `values` are the parameters of the statement, where bound.
+    pub(super) fn look_at(&mut self, statement: &Statement, text: &[u8], values: &[Option<&[u8]>]) {
+        if statement.kind == Kind::Other && statement.hints == Hints::empty() {
+            return;
+        }
+        let mut duties = self.duties.borrow_mut();
+        duties.note(statement, text);
+        self.touched.note(statement);
+        if statement.hints.contains(Hints::SET_CONFIG) {
+            duties.note_calls(&mut self.touched, settings::calls(&text[statement.range.clone()], values));
         }
     }
 
