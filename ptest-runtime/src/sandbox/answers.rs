@@ -240,9 +240,6 @@ impl Session {
             return self.finish_batch(Belief { block, ..self.settled }, link, out);
         }
         let kept = status != b'E' && !self.doomed;
-        if !kept {
-            self.forget_portals();
-        }
         if !kept || self.dirty {
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
             let plain = self.duties.borrow().is_plain(&self.touched);
@@ -257,8 +254,11 @@ impl Session {
     }
 
     fn finish_batch(&mut self, belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
-        if belief.block == Block::Idle && std::mem::take(&mut self.touched).any {
-            link.snapshot(&self.duties.borrow().custom);
+        if belief.block == Block::Idle {
+            self.forget_portals();
+            if std::mem::take(&mut self.touched).any {
+                link.snapshot(&self.duties.borrow().custom);
+            }
         }
         self.settled = belief;
         self.belief = belief;
@@ -268,7 +268,7 @@ impl Session {
         self.copying_in = false;
         self.dirty = false;
         self.executed = false;
-        frame::put_ready(out, belief.block.status());
+        self.put_ready(belief, out);
     }
 
     fn release_held(&mut self, out: &mut BytesMut) {

@@ -104,9 +104,12 @@ impl Session {
         let portal = cstr(&mut body)?;
         let on_error = self.open_batch(link);
         self.dirty = true;
-        let place = if self.executed { Place::AmongOthers } else { Place::Alone };
-        self.executed = true;
-        let action = self.portals.get(portal).map(|p| self.action(&p.0, &p.1, place, link));
+        let prepared = self.portals.get(portal).cloned();
+        let ends = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. }));
+        // What ends a transaction ends the implicit one of a batch as well.
+        let place = if self.executed || ends { Place::AmongOthers } else { Place::Alone };
+        self.executed = !ends;
+        let action = prepared.map(|p| self.action(&p.0, &p.1, place, link));
         let Some(Action { warning, course, after, on_error: refused }) = action else {
             link.out.extend_from_slice(frame.bytes());
             link.expect(What::Execute { refused: None }, Owner::Client, on_error);
@@ -130,7 +133,7 @@ impl Session {
                 return Ok(());
             }
         };
-        if after.block == Block::Idle && self.belief.block != Block::Idle {
+        if ends {
             self.forget_portals();
         }
         for command in &commands {

@@ -66,6 +66,8 @@ pub(super) struct Session {
     /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
     pub(super) statements: HashMap<Vec<u8>, Option<Prepared>>,
     pub(super) portals: HashMap<Vec<u8>, Prepared>,
+    /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
+    pub(super) told_read_only: Option<bool>,
     /// `standard_conforming_strings`, which decides where a string ends.
     pub(super) standard_strings: bool,
 }
@@ -96,6 +98,7 @@ impl Session {
             ended: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            told_read_only: None,
             standard_strings: true,
         }
     }
@@ -185,7 +188,8 @@ impl Session {
             self.look_at(statement, text, &[]);
         }
         let alone = matches!(&statements[..], [only] if self.control_alone(only, text, link));
-        // A simple query destroys the unnamed statement.
+        // A simple query destroys the unnamed statement and portal.
+        self.portals.remove(&b""[..]);
         if self.statements.remove(&b""[..]).is_some() {
             let name = self.backend_name(b"");
             link.close(b'S', &name, Owner::Sandbox, Block::Idle);
@@ -237,7 +241,7 @@ impl Session {
             self.forget_portals();
         }
         self.belief = after;
-        frame::put_ready(&mut bytes, after.block.status());
+        self.put_ready(after, &mut bytes);
         link.expect(What::Local { bytes, belief: after }, Owner::Client, on_error);
         if !commands.is_empty() {
             link.commands(&commands.join(";"));
@@ -273,6 +277,19 @@ impl Session {
             link.commands(control::READ_ONLY);
             self.dirty = true;
         }
+    }
+
+    /// Writes `ReadyForQuery`, and before it what the client must know of its settings.
+    pub(super) fn put_ready(&mut self, belief: Belief, out: &mut BytesMut) {
+        let read_only = belief.defaults.mode.read_only;
+        if self.told_read_only.is_some_and(|told| told != read_only) {
+            self.told_read_only = Some(read_only);
+            frame::put(out, b'S', |b| {
+                frame::put_cstr(b, b"default_transaction_read_only");
+                frame::put_cstr(b, if read_only { b"on" } else { b"off" });
+            });
+        }
+        frame::put_ready(out, belief.block.status());
     }
 
     pub(super) fn forget_portals(&mut self) {
