@@ -4,7 +4,10 @@
 //! own: see `rerun`. The tests stand in modules named after what they are about.
 
 mod database;
+mod differential;
 mod outcomes;
 mod parameters;
 mod rerun;
+mod sandbox_rules;
 mod sequences;
+mod wire;
