@@ -18,6 +18,28 @@ const FENCE: [(&str, &str); 2] =
 /// How long a server may take to let clients in.
 const STARTING: Duration = Duration::from_secs(30);
 
+/// How often a slot is made that is not there on connecting: others may drop what nobody leases.
+const MAKES: u32 = 3;
+
+/// What came of trying a slot.
+pub(super) enum Attempt<S> {
+    Leased(S),
+    /// Another test has it, or had until a moment ago.
+    Held,
+    /// There is no such slot yet.
+    Missing,
+}
+
+impl<S> Attempt<S> {
+    pub(super) fn map<T>(self, leased: impl FnOnce(S) -> T) -> Attempt<T> {
+        match self {
+            Attempt::Leased(slot) => Attempt::Leased(leased(slot)),
+            Attempt::Held => Attempt::Held,
+            Attempt::Missing => Attempt::Missing,
+        }
+    }
+}
+
 /// A slot's connection: locked, its transaction open, its savepoint set.
 pub(super) struct Acquired {
     pub(super) connection: Connection,
@@ -43,28 +65,35 @@ pub(super) fn retake_sql() -> String {
     )
 }
 
-/// Tries to lease the slot with this number; `None`: another test has it.
-pub(super) async fn try_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<Option<Acquired>> {
+/// Tries to lease the slot with this number; `make`: clones it if it is missing.
+pub(super) async fn try_slot(
+    server: &Address,
+    schema: &Schema,
+    slot: u32,
+    make: bool,
+) -> crate::Result<Attempt<Acquired>> {
     let database = slot_name(&schema.fingerprint, slot);
     let started = Instant::now();
+    let mut makes = 0;
     loop {
         match Connection::open(server, &database, &FENCE).await {
             Ok(connection) => return Ok(lock(server, connection, database).await?),
             Err(error) => match error.code() {
+                Some("3D000" | "55000") if !make => return Ok(Attempt::Missing),
                 // Missing, or another process is in the middle of cloning it (or died there: then it is finished here).
-                Some("3D000" | "55000") => make_slot(server, schema, slot).await?,
+                Some("3D000" | "55000") if makes < MAKES => {
+                    make_slot(server, schema, slot).await?;
+                    makes += 1;
+                }
                 // The server is starting up.
                 Some("57P03") if started.elapsed() < STARTING => tokio::time::sleep(Duration::from_millis(50)).await,
                 _ => return Err(error.into()),
             },
         }
-        if started.elapsed() > STARTING {
-            return Err(LeaseError::Exhausted { tried: slot }.into());
-        }
     }
 }
 
-async fn lock(server: &Address, mut connection: Connection, database: String) -> Result<Option<Acquired>, LeaseError> {
+async fn lock(server: &Address, mut connection: Connection, database: String) -> Result<Attempt<Acquired>, LeaseError> {
     let answer = async {
         // Both are under way at once: a lease costs one round trip.
         connection
@@ -82,10 +111,10 @@ async fn lock(server: &Address, mut connection: Connection, database: String) ->
     })?;
     let text = |rows: &[Vec<Option<String>>], column: usize| rows.first().and_then(|row| row[column].clone());
     if text(&locked, 0).as_deref() != Some("t") || text(&begun, 0).as_deref() != Some("t") {
-        return Ok(None);
+        return Ok(Attempt::Held);
     }
     let constraints = text(&locked, 1).as_deref().map_or(Constraints::Ask, constraints);
-    Ok(Some(Acquired { connection, database, constraints, began: text(&begun, 1).unwrap_or_default() }))
+    Ok(Attempt::Leased(Acquired { connection, database, constraints, began: text(&begun, 1).unwrap_or_default() }))
 }
 
 /// The facts of the template, as its clones carry them.
