@@ -69,9 +69,12 @@ impl Context {
     /// The test's PostgreSQL database: leased, its sandbox open, its fixtures loaded.
     pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
         if self.postgres.is_none() {
-            let postgres = Postgres::open(self.test).await?;
+            let postgres = self.postgres.insert(Postgres::open(self.test).await?);
             let _ = self.interrupt.set(postgres.slot.prober());
-            self.postgres = Some(postgres);
+            // Where one fails, the slot is closed with the test, and as clean as ever.
+            for fixture in self.test.fixtures {
+                crate::drivers::fixture::load(postgres, fixture).await?;
+            }
         }
         self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
     }
@@ -116,11 +119,7 @@ impl Postgres {
         let schema = Schema::of(test, &config.target_dir)?;
         let slot = lease_slot(config, &schema).await?;
         let opened = slot.open().await?;
-        let postgres = Postgres { slot, opened };
-        for fixture in test.fixtures {
-            crate::drivers::fixture::load(&postgres, fixture).await?;
-        }
-        Ok(postgres)
+        Ok(Postgres { slot, opened })
     }
 
     /// Where clients of the test find the sandbox.
