@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
+use crate::package::Package;
+
 /// A run of ignored tests of this binary, still to be started.
 pub(crate) struct Rerun {
     command: Command,
@@ -48,6 +50,11 @@ impl Rerun {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Rerun {
         self.command.env(name, value);
         self
+    }
+
+    /// Takes the migrations of another package.
+    pub(crate) fn package(self, package: &Package) -> Rerun {
+        self.env("CARGO_MANIFEST_DIR", package.path())
     }
 
     /// Runs at most this number of tests at once.
