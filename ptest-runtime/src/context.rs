@@ -83,8 +83,9 @@ impl Context {
     #[cfg(feature = "sqlx-sqlite")]
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
-            let schema = crate::sqlite::schema::Schema::of(self.test, &Config::get()?.target_dir)?;
-            self.sqlite = Some(SqliteTest::open(self.test, &schema, Config::get()?.slot_hint).await?);
+            let config = Config::get()?;
+            let schema = Schema::of(self.test, &config.target_dir)?;
+            self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
     }

@@ -11,8 +11,10 @@ pub struct Test {
     pub manifest_dir: &'static str,
     /// Where the schema comes from.
     pub migrations: Migrations,
-    /// SQL scripts to run inside the transaction before the body, in order.
+    /// SQL scripts to run before the body, in order.
     pub fixtures: &'static [Fixture],
+    /// What keeps the test apart from the others.
+    pub isolation: Isolation,
     /// Wall time that the body may take.
     pub timeout: Option<Duration>,
     /// The body's tokio runtime.
@@ -46,6 +48,15 @@ pub struct Fixture {
     pub sql: &'static str,
 }
 
+/// What keeps a test apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// `isolation = "transaction"`, the default: one transaction that is rolled back.
+    Transaction,
+    /// `isolation = "database"`: a database of its own, with real transactions, that is thrown away.
+    Database,
+}
+
 /// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavor {
@@ -63,6 +74,7 @@ impl Test {
             manifest_dir,
             migrations: Migrations::Default,
             fixtures: &[],
+            isolation: Isolation::Transaction,
             timeout: None,
             flavor: Flavor::CurrentThread,
             start_paused: false,
@@ -84,6 +96,12 @@ impl Test {
     /// Sets the scripts to run before the body.
     pub const fn fixtures(mut self, fixtures: &'static [Fixture]) -> Self {
         self.fixtures = fixtures;
+        self
+    }
+
+    /// Sets what keeps the test apart from the others.
+    pub const fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
         self
     }
 

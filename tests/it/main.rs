@@ -8,3 +8,4 @@ mod outcomes;
 mod package;
 mod parameters;
 mod rerun;
+mod sequences;

@@ -1,6 +1,6 @@
 //! A leased slot: a thread of its own that keeps the backend, so that it outlasts the runtimes of tests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,6 +9,7 @@ use tokio::task::LocalSet;
 use super::LeaseError;
 use super::acquire::{self, Acquired, Attempt};
 use super::registry::Reserved;
+use super::sequences::Sequences;
 use crate::sandbox::{Activity, Backend, Constraints, Lost, Sandbox};
 use crate::server::Address;
 use crate::socket::Socket;
@@ -91,9 +92,10 @@ impl Slot {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (ready, acquired) = oneshot::channel();
         let (server_, schema_) = (server.clone(), schema.clone());
+        let notes = crate::config::Config::get()?.target_dir.join("held");
         std::thread::Builder::new()
             .name(format!("ptest slot {number}"))
-            .spawn(move || hold(&server_, &schema_, reserved, make, ready, inbox))
+            .spawn(move || hold(&server_, &schema_, reserved, make, &notes, ready, inbox))
             .map_err(crate::Error::other)?;
         let attempt = acquired.await.map_err(|_| LeaseError::Gone)??;
         let fingerprint = schema.fingerprint.clone();
@@ -156,6 +158,7 @@ fn hold(
     schema: &Schema,
     reserved: Reserved,
     make: bool,
+    notes: &Path,
     ready: oneshot::Sender<crate::Result<Attempt<Arc<str>>>>,
     inbox: mpsc::UnboundedReceiver<Order>,
 ) {
@@ -165,7 +168,7 @@ fn hold(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let attempt = acquire::try_slot(server, schema, reserved.number(), make).await;
+        let attempt = acquire::try_slot(server, schema, reserved.number(), make, notes).await;
         if let Ok(Attempt::Leased(acquired)) = attempt {
             let database: Arc<str> = acquired.database.as_str().into();
             if ready.send(Ok(Attempt::Leased(database))).is_ok() {
@@ -186,6 +189,7 @@ struct Keeper {
     database: String,
     constraints: Constraints,
     began: String,
+    sequences: Sequences,
     _reserved: Reserved,
 }
 
@@ -197,6 +201,7 @@ impl Keeper {
             database: acquired.database,
             constraints: acquired.constraints,
             began: acquired.began,
+            sequences: acquired.sequences,
             _reserved: reserved,
         }
     }
@@ -231,6 +236,7 @@ impl Keeper {
 
     fn open(&mut self) -> Result<Opened, LeaseError> {
         let (listener, socket) = Socket::bind()?;
+        self.sequences.leave_note();
         let backend = self.backend.take().ok_or(LeaseError::Gone)?;
         let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret());
         sandbox.listen(listener);
@@ -257,13 +263,16 @@ impl Keeper {
 
     /// Proves that ptest's transaction still stands, and rolls it back.
     async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
-        let column = |rows: Vec<Vec<Option<String>>>, i: usize| rows.first().and_then(|r| r.get(i).cloned().flatten());
+        let column = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten();
         let rows = backend.query(&acquire::retake_sql()).await?;
-        if column(rows, 2).as_deref() != Some(&*self.began) {
+        let row = rows.last().map_or(&[][..], Vec::as_slice);
+        if column(row, 2).as_deref() != Some(&*self.began) {
             return Err(Lost::Escaped);
         }
-        let rows = backend.query(&acquire::reset_sql()).await?;
-        self.began = column(rows, 1).unwrap_or_default();
+        let restore = self.sequences.restore(column(row, 3).is_some());
+        let rows = backend.query(&acquire::reset_sql(restore)).await?;
+        self.began = rows.last().and_then(|row| column(row, 1)).unwrap_or_default();
+        self.sequences.remove_note();
         Ok(())
     }
 }

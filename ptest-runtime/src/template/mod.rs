@@ -6,6 +6,7 @@
 mod apply;
 mod build;
 mod cache;
+pub(crate) mod facts;
 pub(crate) mod fingerprint;
 mod layout;
 pub(crate) mod migrations;
@@ -13,8 +14,12 @@ mod names;
 mod schema;
 pub(crate) mod settings;
 
+#[cfg(feature = "sqlx-sqlite")]
+pub(crate) use apply::DIESEL_TABLE;
 pub(crate) use apply::{ApplyError, run_script};
 pub(crate) use build::{clone_slot, ensure};
+#[cfg(feature = "sqlx-sqlite")]
+pub(crate) use layout::Layout;
 pub(crate) use names::slot_name;
 pub(crate) use schema::{Schema, Source};
 

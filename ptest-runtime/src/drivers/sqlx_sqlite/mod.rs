@@ -9,6 +9,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
@@ -18,10 +19,10 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite};
 
 use crate::sqlite::audit::{self, Ending, Witness};
-use crate::sqlite::schema::Schema;
 use crate::sqlite::slot::{Journal, Slot};
 use crate::sqlite::template::Template;
 use crate::sqlite::{SqliteError, SqliteUrl};
+use crate::template::Schema;
 use crate::test::Test;
 
 /// The SQLite database of one test.
@@ -45,11 +46,15 @@ enum Access {
 impl SqliteTest {
     /// Leases a slot of the schema's template, starting at slot `hint`. What the slot's file holds is decided by what the
     /// test asks for first.
-    pub(crate) async fn open(test: &'static Test, schema: &Schema, hint: u32) -> Result<Self, SqliteError> {
-        let root = schema.target_dir.join("sqlite");
+    pub(crate) async fn open(
+        test: &'static Test,
+        schema: &Schema,
+        target_dir: &Path,
+        hint: u32,
+    ) -> Result<Self, SqliteError> {
+        let root = target_dir.join("sqlite");
         let template =
-            Template::get_or_build(&root, &schema.fingerprint, async |path| migrate::build(path, &schema.source).await)
-                .await?;
+            Template::get_or_build(&root, &schema.fingerprint, async |path| migrate::build(path, schema).await).await?;
         let slot = Slot::lease(&template, hint)?;
         Ok(SqliteTest { test, slot, access: Access::Nothing })
     }

@@ -50,7 +50,7 @@ pub(super) fn create(home: &Home, account: &Account, binaries: &Binaries) -> Res
             return fs::rename(&new, &data).map_err(io_at("create", &data));
         }
         said = tail(&log, 0);
-        if !said.contains("locale") {
+        if !said.contains("invalid locale") {
             break;
         }
     }

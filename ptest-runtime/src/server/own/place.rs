@@ -38,7 +38,10 @@ impl Place {
     /// The server's home, or a link to it. Binaries that the user chose get a server of their own.
     pub(super) fn home(&self, pg_bin: Option<&Path>) -> PathBuf {
         match pg_bin {
-            Some(pg_bin) => self.folder.join(format!("server-{}", &hash(pg_bin)[..8])),
+            Some(pg_bin) => {
+                let pg_bin = std::path::absolute(pg_bin).unwrap_or_else(|_| pg_bin.to_owned());
+                self.folder.join(format!("server-{}", &hash(&pg_bin)[..8]))
+            }
             None => self.folder.join("server"),
         }
     }
@@ -97,7 +100,8 @@ impl Home {
 
         let run = folder.join("run");
         private_folder(&run, account)?;
-        let script = ": > probe && rm probe && mkfifo probe && rm probe";
+        // To open a pipe that a killed process left would wait for ever.
+        let script = "rm -f probe && : > probe && rm probe && mkfifo probe && rm probe";
         let probe = account.output(account.command(Path::new("sh")).args(["-c", script]).current_dir(&run));
         match probe {
             Ok(probe) if probe.status.success() => {}
@@ -155,6 +159,7 @@ fn can_hold_socket(folder: &Path) -> bool {
     let socket = folder.join(format!(".s.PGSQL.{PORT}"));
     let bytes = socket.as_os_str().as_bytes();
     let probe = folder.join("probe");
+    let _ = fs::remove_file(&probe);
     let fits = bytes.len() <= LONGEST_SOCKET && bytes.iter().all(plain) && UnixListener::bind(&probe).is_ok();
     let _ = fs::remove_file(probe);
     fits
