@@ -9,3 +9,4 @@ mod package;
 mod parameters;
 mod rerun;
 mod sequences;
+mod templates;
