@@ -5,9 +5,12 @@
 
 mod database;
 mod differential;
+mod isolation;
 mod outcomes;
+mod package;
 mod parameters;
 mod rerun;
 mod sandbox_rules;
 mod sequences;
+mod templates;
 mod wire;
