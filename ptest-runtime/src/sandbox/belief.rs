@@ -107,7 +107,11 @@ impl Belief {
 
     /// In another block.
     pub(super) fn at(self, block: Block) -> Self {
-        if block == Block::Idle { self.ended(false) } else { Belief { block, ..self } }
+        match block {
+            Block::Idle => self.ended(false),
+            Block::Open => Belief { block, ..self },
+            Block::Failed => Belief { block, defaults: self.committed, ..self },
+        }
     }
 
     /// What `SHOW` answers; `None`: the backend knows.

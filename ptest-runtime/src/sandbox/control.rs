@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::belief::{self, Belief, Defaults};
-use super::commit::{Duties, Touched, undo};
+use super::commit::{self, Duties, Touched, undo};
 use super::frame::Report;
 use super::settings::{self, Settings};
 use super::sql::{Ident, Kind, Modes, Statement};
@@ -165,6 +165,12 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
         (Kind::RollbackTo { .. }, Failed) => Action { on_error: Failed, ..as_it_is(belief.at(Open)) },
         (Kind::Lock, Idle) if alone => outside("LOCK TABLE", belief),
         (Kind::Declare { hold: false, .. }, Idle) if alone => outside("DECLARE CURSOR", belief),
+        (Kind::Declare { name, hold: true }, Idle | Open) => {
+            match commit::declare_held(&sql[statement.range.clone()], &name.name(sql), ground.prefix) {
+                Some(command) => replaced(vec![command], commit::DECLARED, Belief { queried: true, ..belief }),
+                None => as_it_is(belief),
+            }
+        }
         (Kind::SetTransaction { .. }, Idle) if alone => {
             replaced(Vec::new(), "SET", belief).warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
         }
@@ -229,7 +235,6 @@ impl Action {
     fn in_block(mut self) -> Self {
         if let Course::Replaced(commands, Answer::Tag(_)) = &mut self.course {
             self.after.block = Block::Open;
-            self.after.committed = self.after.defaults;
             self.on_error = Block::Idle;
             if self.after.mode.read_only && commands.is_empty() {
                 commands.push(READ_ONLY.to_owned());

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::control::{self, Action, Answer, Block, Course, Place};
 use super::expect::{Exchange, Owner, What};
@@ -56,7 +56,7 @@ impl Session {
         self.dirty = true;
         match self.statements.get(name).cloned() {
             Some(Some(prepared)) => {
-                self.look_at(&prepared.0, &prepared.1);
+                self.look_at(&prepared.0, &prepared.1, &bound(body).unwrap_or_default());
                 self.portals.insert(portal.to_vec(), prepared);
             }
             _ => {
@@ -185,6 +185,26 @@ fn carrier(kind: &Kind) -> Option<&'static [u8]> {
         Kind::Commit { .. } | Kind::Rollback { .. } | Kind::PrepareTransaction => Some(control::UNDO.as_bytes()),
         _ => None,
     }
+}
+
+/// The values in the body of a Bind, behind its names.
+fn bound(mut body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
+    let formats = body.try_get_u16().ok()?;
+    body = body.get(usize::from(formats) * 2..)?;
+    let count = body.try_get_u16().ok()?;
+    let mut values = Vec::new();
+    for _ in 0..count {
+        let value = match usize::try_from(body.try_get_i32().ok()?) {
+            Ok(length) => {
+                let (value, rest) = body.split_at_checked(length)?;
+                body = rest;
+                Some(value)
+            }
+            Err(_) => None,
+        };
+        values.push(value);
+    }
+    Some(values)
 }
 
 fn cstr<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
