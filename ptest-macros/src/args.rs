@@ -16,6 +16,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("migrations", r#"migrations = "dir" | false"#),
     ("migrator", "migrator = path::TO_MIGRATOR"),
     ("fixtures", r#"fixtures("a", "b")"#),
+    ("isolation", r#"isolation = "transaction" | "database""#),
     ("timeout", r#"timeout = "5s""#),
     ("flavor", r#"flavor = "current_thread" | "multi_thread""#),
     ("worker_threads", "worker_threads = N"),
@@ -30,6 +31,7 @@ pub(crate) struct Args {
     pub(crate) migrations: Option<Migrations>,
     /// Paths relative to the source file, each where the user wrote it.
     pub(crate) fixtures: Vec<LitStr>,
+    pub(crate) isolation: Option<Isolation>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) worker_threads: Option<usize>,
@@ -48,6 +50,12 @@ pub(crate) enum Migrations {
     Dir(LitStr),
     None,
     Migrator(Path),
+}
+
+#[derive(PartialEq)]
+pub(crate) enum Isolation {
+    Transaction,
+    Database,
 }
 
 #[derive(PartialEq)]
@@ -112,6 +120,7 @@ impl Given {
             "migrations" => args.migrations = Some(migrations(value)?),
             "migrator" => args.migrations = Some(Migrations::Migrator(migrator(value)?)),
             "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
+            "isolation" => args.isolation = Some(isolation(value)?),
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
             "flavor" => args.flavor = Some(flavor(value)?),
             "worker_threads" => args.worker_threads = Some(worker_threads(&value.parse()?)?),
@@ -136,6 +145,12 @@ impl Given {
                 "start_paused",
                 multi_thread && self.args.start_paused == Some(true),
                 "`start_paused = true` needs `flavor = \"current_thread\"`",
+            ),
+            (
+                "start_paused",
+                self.args.isolation == Some(Isolation::Database) && self.args.start_paused == Some(true),
+                "`start_paused = true` needs `isolation = \"transaction\"`: while a database of its own answers, the test's \
+                 clock would jump. Call `tokio::time::pause()` in the body where no request is under way",
             ),
         ];
         let broken = |(name, wrong, message): (&str, bool, &str)| {
@@ -225,6 +240,15 @@ fn millis(time: &LitStr) -> Result<u64> {
         Some(0.0) => Err(Error::new(time.span(), "a `timeout` of zero leaves the test no time")),
         Some(millis) => Ok(millis as u64),
         None => Err(Error::new(time.span(), "expected a number with its unit, such as \"500ms\", \"1.5s\" or \"2m\"")),
+    }
+}
+
+fn isolation(value: &Value) -> Result<Isolation> {
+    let name: LitStr = value.parse()?;
+    match name.value().as_str() {
+        "transaction" => Ok(Isolation::Transaction),
+        "database" => Ok(Isolation::Database),
+        _ => Err(value.expected(name.span())),
     }
 }
 

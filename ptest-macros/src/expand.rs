@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Ident};
 
-use crate::args::{Args, CratePath, Flavor, Migrations};
+use crate::args::{Args, CratePath, Flavor, Isolation, Migrations};
 use crate::item::{self, Item, Param};
 
 /// A valid test.
@@ -57,7 +57,7 @@ pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
 
 /// The static that describes the test, with only those arguments that were given.
 fn test(args: &Args, item: &Item) -> TokenStream {
-    let Args { krate, migrations, fixtures, timeout_ms, flavor, worker_threads, start_paused } = args;
+    let Args { krate, migrations, fixtures, isolation, timeout_ms, flavor, worker_threads, start_paused } = args;
     let name = item.sig.ident.to_string();
     let private = quote!(#krate::__private);
 
@@ -75,6 +75,13 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             quote!(#private::Fixture { path: #path, sql: #sql })
         });
         quote!(.fixtures(&[#(#fixtures),*]))
+    });
+    let isolation = isolation.as_ref().map(|isolation| {
+        let isolation = match isolation {
+            Isolation::Transaction => quote!(Transaction),
+            Isolation::Database => quote!(Database),
+        };
+        quote!(.isolation(#private::Isolation::#isolation))
     });
     let timeout = timeout_ms.map(|millis| quote!(.timeout_ms(#millis)));
     let flavor = flavor.as_ref().map(|flavor| {
@@ -98,7 +105,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #migrations #fixtures #timeout #flavor #start_paused #should_panic;
+        #migrations #fixtures #isolation #timeout #flavor #start_paused #should_panic;
     }
 }
 

@@ -52,6 +52,7 @@ fn every_argument() {
         fixtures("users", "posts.sql"),
         fixtures("./users.sql", "../posts.sql"),
         fixtures(path = "../data", scripts("users", "posts.sql")),
+        isolation = "database",
         timeout = "1.5s",
         flavor = "multi_thread",
         worker_threads = 2,
@@ -68,7 +69,8 @@ fn every_argument() {
 
 #[test]
 fn other_values() {
-    let args = quote!(migrator = "crate::MIGRATOR", flavor = "current_thread", start_paused = true);
+    let args =
+        quote!(migrator = "crate::MIGRATOR", isolation = "transaction", flavor = "current_thread", start_paused = true);
     insta::assert_snapshot!(expansion(
         args,
         quote!(

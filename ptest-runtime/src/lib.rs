@@ -5,11 +5,13 @@
 
 mod config;
 mod context;
+mod database;
 mod deadline;
 mod drivers;
 mod error;
 mod lease;
 mod param;
+mod reaper;
 mod run;
 mod runtime;
 #[allow(dead_code)]
@@ -32,7 +34,7 @@ pub use sqlite::SqliteUrl;
 pub mod __private {
     pub use crate::context::{param, start_body};
     pub use crate::run::{run, run_blocking};
-    pub use crate::test::{Fixture, Flavor, Migrations, Test};
+    pub use crate::test::{Fixture, Flavor, Isolation, Migrations, Test};
 }
 
 /// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.

@@ -11,8 +11,10 @@ pub struct Test {
     pub manifest_dir: &'static str,
     /// Where the schema comes from.
     pub migrations: Migrations,
-    /// SQL scripts to run inside the transaction before the body, in order.
+    /// SQL scripts to run before the body, in order.
     pub fixtures: &'static [Fixture],
+    /// What keeps the test apart from the others.
+    pub isolation: Isolation,
     /// Wall time that the body may take.
     pub timeout: Option<Duration>,
     /// The body's tokio runtime.
@@ -37,6 +39,19 @@ pub enum Migrations {
     Migrator(&'static sqlx::migrate::Migrator),
 }
 
+impl Migrations {
+    /// Whether both name the same source.
+    pub(crate) fn is_same(&self, other: &Migrations) -> bool {
+        match (self, other) {
+            (Migrations::Default, Migrations::Default) | (Migrations::None, Migrations::None) => true,
+            (Migrations::Dir(a), Migrations::Dir(b)) => a == b,
+            #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+            (Migrations::Migrator(a), Migrations::Migrator(b)) => std::ptr::eq(*a, *b),
+            _ => false,
+        }
+    }
+}
+
 /// A script of the argument `fixtures`, embedded at compile time as sqlx does.
 #[derive(Debug)]
 pub struct Fixture {
@@ -44,6 +59,15 @@ pub struct Fixture {
     pub path: &'static str,
     /// The script.
     pub sql: &'static str,
+}
+
+/// What keeps a test apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// `isolation = "transaction"`, the default: one transaction that is rolled back.
+    Transaction,
+    /// `isolation = "database"`: a database of its own, with real transactions, that is thrown away.
+    Database,
 }
 
 /// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
@@ -63,6 +87,7 @@ impl Test {
             manifest_dir,
             migrations: Migrations::Default,
             fixtures: &[],
+            isolation: Isolation::Transaction,
             timeout: None,
             flavor: Flavor::CurrentThread,
             start_paused: false,
@@ -84,6 +109,12 @@ impl Test {
     /// Sets the scripts to run before the body.
     pub const fn fixtures(mut self, fixtures: &'static [Fixture]) -> Self {
         self.fixtures = fixtures;
+        self
+    }
+
+    /// Sets what keeps the test apart from the others.
+    pub const fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
         self
     }
 

@@ -1,6 +1,13 @@
-//! What a user of ptest relies on, run against a real server.
+//! What a user of ptest relies on, run against real servers.
+//!
+//! A test that has to fail, to be killed, or to run beside others is ignored, and run by another one in a process of its
+//! own: see `rerun`. The tests stand in modules named after what they are about.
 
-mod basics;
+mod database;
 mod differential;
+mod outcomes;
+mod parameters;
+mod rerun;
 mod sandbox_rules;
+mod sequences;
 mod wire;

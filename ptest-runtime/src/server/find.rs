@@ -10,43 +10,39 @@ use crate::config::{Config, ServerChoice};
 /// The own server that this process uses; its lock keeps it from being stopped.
 static IN_USE: Mutex<Option<OwnServer>> = Mutex::new(None);
 
-/// The server of this process's tests. Of ptest's own, it may turn out on connecting that it no longer runs: then
+/// The server of this process's tests. Ptest's own can have died since it was last seen: who cannot connect may
 /// [`revive`] it.
 pub(crate) fn find(config: &Config) -> Result<Address, ServerError> {
     match &config.server {
         ServerChoice::Url { url, origin } => Address::from_url(url, &origin.to_string()),
         ServerChoice::Own => {
             let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-            if in_use.is_none() {
-                *in_use = own::recall(&place(config)?, config.pg_bin.as_deref())?;
-            }
             match &*in_use {
                 Some(server) => Ok(address(server)),
-                None => start(config, &mut in_use),
+                None => Ok(address(in_use.insert(own::ensure(&place(config)?, &options(config))?))),
             }
         }
     }
 }
 
-/// Starts ptest's own server if it does not run; `None`: the server is not ptest's.
+/// Starts ptest's own server if it does not answer; `None`: the server is not ptest's.
 pub(crate) fn revive(config: &Config) -> Result<Option<Address>, ServerError> {
     match config.server {
         ServerChoice::Url { .. } => Ok(None),
-        ServerChoice::Own => start(config, &mut IN_USE.lock().unwrap_or_else(PoisonError::into_inner)).map(Some),
+        ServerChoice::Own => {
+            let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(Some(address(in_use.insert(own::revive(&place(config)?, &options(config))?))))
+        }
     }
 }
 
-fn start(config: &Config, in_use: &mut Option<OwnServer>) -> Result<Address, ServerError> {
-    let options = OwnOptions {
+fn options(config: &Config) -> OwnOptions {
+    OwnOptions {
         pg_bin: config.pg_bin.clone(),
         path: config.path.clone(),
         idle_timeout: config.idle_timeout.unwrap_or(Duration::MAX),
         progress: crate::progress,
-    };
-    // Its shared lock would keep a server from being stopped that must be started anew.
-    *in_use = None;
-    let server = in_use.insert(own::ensure(&place(config)?, &options)?);
-    Ok(address(server))
+    }
 }
 
 fn place(config: &Config) -> Result<Place, ServerError> {
@@ -59,6 +55,6 @@ fn address(server: &OwnServer) -> Address {
         user: "postgres".to_owned(),
         password: None,
         database: "postgres".to_owned(),
-        origin: "ptest's own server".to_owned(),
+        origin: super::address::OWN.to_owned(),
     }
 }

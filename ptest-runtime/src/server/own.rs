@@ -23,9 +23,12 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use bytes::BytesMut;
 
 pub(crate) use error::OwnServerError;
 pub(crate) use place::Place;
@@ -66,17 +69,23 @@ pub(crate) struct OwnOptions {
 /// How long to wait for another process, and for a server to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Gives the running server, which costs two system calls and a connect; or starts it, once however many processes ask.
+/// Gives the running server, which costs a dozen system calls; or starts it, once however many processes ask.
+///
+/// For some milliseconds after a crash it can give a server that is gone: who cannot connect asks [`revive`].
 pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
-    let link = place.home(options.pg_bin.as_deref());
-    if let Some(server) = join(&link)? {
-        return Ok(server);
+    match join(&place.home(options.pg_bin.as_deref()), Proof::Keeper)? {
+        Some(server) => Ok(server),
+        None => revive(place, options),
     }
+}
 
+/// Gives a server that has just answered, if need be after starting it.
+pub(crate) fn revive(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
+    let link = place.home(options.pg_bin.as_deref());
     let _starting = lock::exclusive(&place.start_lock(&link), || {
         (options.progress)("waiting for another process to start the PostgreSQL server");
     })?;
-    if let Some(server) = join(&link)? {
+    if let Some(server) = join(&link, Proof::Answer)? {
         return Ok(server);
     }
 
@@ -85,21 +94,12 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     let home = Home::settle(&link, &account)?;
     let in_use = enter(&home.folder)?;
     // A home outside of `target/` outlives the link to it, and so may its server.
-    let address = match address(&home.folder)? {
+    let address = match address(&home.folder, Proof::Answer)? {
         Some(address) => address,
         None => start(&home, &account, &binaries, options)?,
     };
     let (socket_dir, port) = address;
     Ok(OwnServer { socket_dir, port, in_use: in_use.expect("use.lock was made with its home") })
-}
-
-/// The server, where its files say that it runs. Costs no connection, each of which costs the server a process; so whoever
-/// cannot connect then asks [`ensure`].
-pub(crate) fn recall(place: &Place, pg_bin: Option<&Path>) -> Result<Option<OwnServer>> {
-    let home = place.home(pg_bin);
-    let Some(in_use) = enter(&home)? else { return Ok(None) };
-    let text = fs::read(home.join("data/postmaster.pid")).unwrap_or_default();
-    Ok(address_in(&text).map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
 }
 
 /// Starts the server on the data that a clean stop left, else on new ones.
@@ -119,10 +119,19 @@ fn start(home: &Home, account: &Account, binaries: &Binaries, options: &OwnOptio
     keeper::start(home, account, binaries, options)
 }
 
+/// What tells that the server runs.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// Its keeper lives, which is cheap to see, and ends with it.
+    Keeper,
+    /// It answers, for which it forks a process. Holds also for a server whose keeper was killed.
+    Answer,
+}
+
 /// The server, if it runs: from now on it is in use by this process, and so not stopped when found.
-fn join(home: &Path) -> Result<Option<OwnServer>> {
+fn join(home: &Path, proof: Proof) -> Result<Option<OwnServer>> {
     let Some(in_use) = enter(home)? else { return Ok(None) };
-    Ok(address(home)?.map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
+    Ok(address(home, proof)?.map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
 }
 
 /// Takes the shared lock and notes the time; `None` where there is no home yet.
@@ -134,22 +143,31 @@ fn enter(home: &Path) -> Result<Option<File>> {
 }
 
 /// Where the server listens, if it does: the folder of its socket, and the port that names it.
-fn address(home: &Path) -> Result<Option<(PathBuf, u16)>> {
+fn address(home: &Path, proof: Proof) -> Result<Option<(PathBuf, u16)>> {
     let path = home.join("data/postmaster.pid");
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(io_at("read", &path)(e)),
     };
     let Some((socket_dir, port)) = address_in(&text) else { return Ok(None) };
 
-    use std::io::ErrorKind::{ConnectionRefused, NotFound};
     let socket = socket_dir.join(format!(".s.PGSQL.{port}"));
-    match UnixStream::connect(&socket) {
-        Ok(_) => Ok(Some((socket_dir, port))),
-        Err(e) if matches!(e.kind(), NotFound | ConnectionRefused) => Ok(None),
-        Err(e) => Err(io_at("connect to", &socket)(e)),
-    }
+    let runs = match proof {
+        Proof::Keeper => socket.exists() && keeper::is_alive(home)?,
+        Proof::Answer => answers(&socket).is_ok(),
+    };
+    Ok(runs.then_some((socket_dir, port)))
+}
+
+/// Asks the server whether it speaks TLS: any answer will do. A connect alone would succeed with one that is dying.
+fn answers(socket: &Path) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut message = BytesMut::new();
+    postgres_protocol::message::frontend::ssl_request(&mut message);
+    stream.write_all(&message)?;
+    stream.read_exact(&mut [0])
 }
 
 /// Reads `postmaster.pid`: pid, data folder, start time, port, socket folder, address, memory key, status.

@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
+use crate::template::migrations::MigrationsError;
+
 type Cause = Box<dyn StdError + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
@@ -14,10 +16,10 @@ pub(crate) enum SqliteError {
     Open { path: PathBuf, source: Cause },
     #[error("cannot build the SQLite template {}", path.display())]
     Build { path: PathBuf, source: Cause },
-    #[error("cannot read the migrations in {}", folder.display())]
-    Migrations { folder: PathBuf, source: Cause },
-    #[error("cannot apply {first} and {second}: both have version {version}")]
-    SameVersion { version: i64, first: String, second: String },
+    #[error(transparent)]
+    Migrations(#[from] MigrationsError),
+    #[error("cannot apply the migrations")]
+    Migrator { source: Cause },
     #[error("cannot apply migration {place}")]
     Migration { place: String, source: Cause },
     #[error("cannot run fixture {path}:{line}")]
@@ -34,8 +36,8 @@ impl SqliteError {
     pub(crate) fn help(&self) -> Option<String> {
         let help = match self {
             SqliteError::File { .. } => "ptest keeps its SQLite files under `target/ptest`, which must be writable",
-            SqliteError::Open { .. } | SqliteError::Build { .. } | SqliteError::Migrations { .. } => return None,
-            SqliteError::SameVersion { .. } => "give one of them another number",
+            SqliteError::Migrations(error) => return error.help(),
+            SqliteError::Open { .. } | SqliteError::Build { .. } | SqliteError::Migrator { .. } => return None,
             SqliteError::Migration { .. } => {
                 "the template was not built, and no test of this schema can run until it is"
             }

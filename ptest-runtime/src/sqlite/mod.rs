@@ -10,8 +10,9 @@
 //! Nothing here knows a driver: files and locks only. What opens them is in `drivers/`.
 
 pub(crate) mod audit;
+#[cfg(test)]
+pub(crate) mod child;
 pub(crate) mod error;
-pub(crate) mod schema;
 pub(crate) mod script;
 pub(crate) mod slot;
 pub(crate) mod template;

@@ -93,3 +93,84 @@ fn remove_unfinished(root: &Path) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sqlite::child::Child;
+
+    fn get_or_build(root: &Path, build: impl Fn(&Path) -> Result<(), SqliteError>) -> Result<Template, SqliteError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(Template::get_or_build(root, "fingerprint", async |path| build(path)))
+    }
+
+    fn entries(root: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            root.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn racing_threads_and_processes_build_once() {
+        let root = tempfile::tempdir().unwrap();
+        let children: Vec<Child> =
+            (0..4).map(|_| Child::run(module_path!(), "builds_twice_at_once", root.path())).collect();
+        children.into_iter().for_each(Child::passes);
+        assert_eq!(std::fs::read_to_string(root.path().join("builds")).unwrap(), "built\n");
+        assert_eq!(entries(root.path()), ["build.lock", "builds", "fingerprint"]);
+    }
+
+    #[test]
+    #[ignore = "run by `racing_threads_and_processes_build_once`"]
+    fn builds_twice_at_once() {
+        let build = |path: &Path| {
+            std::fs::write(path, "half").unwrap();
+            std::thread::sleep(Duration::from_millis(30));
+            std::fs::write(path, "the whole template").unwrap();
+            let mut builds = File::options().append(true).create(true).open("builds").unwrap();
+            builds.write_all(b"built\n").unwrap();
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let template = get_or_build(&std::env::current_dir().unwrap(), build).unwrap();
+                    assert_eq!(std::fs::read_to_string(template.path()).unwrap(), "the whole template");
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_killed_build_is_no_template() {
+        let root = tempfile::tempdir().unwrap();
+        let mut child = Child::run(module_path!(), "builds_for_ever", root.path());
+        child.says("half built");
+        child.kill();
+        assert_eq!(entries(root.path()).len(), 2, "the lock and the unfinished file");
+
+        let template = get_or_build(root.path(), |path| {
+            std::fs::write(path, "whole").unwrap();
+            Ok(())
+        });
+        assert_eq!(std::fs::read_to_string(template.unwrap().path()).unwrap(), "whole");
+        assert_eq!(entries(root.path()), ["build.lock", "fingerprint"]);
+    }
+
+    #[test]
+    #[ignore = "run by `a_killed_build_is_no_template`"]
+    fn builds_for_ever() {
+        get_or_build(&std::env::current_dir().unwrap(), |path| {
+            std::fs::write(path, "half").unwrap();
+            println!("half built");
+            loop {
+                std::thread::park();
+            }
+        })
+        .unwrap();
+    }
+}

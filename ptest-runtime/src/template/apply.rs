@@ -93,7 +93,7 @@ async fn run_all(address: &Address, database: &str, set: &MigrationSet) -> Resul
 }
 
 /// As diesel makes it, so that an application that runs its migrations at start finds nothing to do.
-const DIESEL_TABLE: &str = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+pub(crate) const DIESEL_TABLE: &str = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
     run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
 
 async fn run_migration(connection: &mut Connection, migration: &Migration) -> Result<(), ApplyError> {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-use super::names::{private_name, slot_name, template_name};
-use super::{Schema, TemplateError};
-use crate::server::{Address, Admin, Connection, QueryError, ServerError, quote_ident, quote_literal};
+use super::names::{private_name, template_name};
+use super::{Schema, TemplateError, facts};
+use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
 /// One template is built on a server at a time: roles and other objects of the whole cluster are not private to it.
 const BUILD_LOCK: i64 = 0x7074_6573_7401;
@@ -13,8 +13,13 @@ const BUILD_LOCK: i64 = 0x7074_6573_7401;
 /// How long another backend may take to let go of a database that must be renamed or copied.
 const LET_GO: Duration = Duration::from_secs(10);
 
-/// The setting that carries a template's facts to its clones, which get them with their first query.
-pub(crate) const FACTS: &str = "ptest.template";
+/// What the comment of every template begins with: the proof that ptest made it.
+pub(crate) const MARK: &str = "template of ptest";
+
+/// The comment of a new template.
+pub(crate) fn mark() -> String {
+    format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
+}
 
 /// Makes sure that the schema's template exists.
 pub(crate) async fn ensure(admin: &mut Admin, schema: &Schema) -> Result<(), TemplateError> {
@@ -40,21 +45,25 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     let failed = |source| TemplateError::Build { name: template.to_owned(), source };
     let started = Instant::now();
     let private = private_name(&schema.fingerprint);
-    create(admin, &private, None).await.map_err(failed)?;
+    retry(admin, &format!("CREATE DATABASE {}", quote_ident(&private))).await.map_err(failed)?;
     let built = async {
         let address = admin.address().clone();
         apply::migrate(&address, &private, schema)
             .await
             .map_err(|source| TemplateError::Apply { name: template.to_owned(), source })?;
-        let facts = facts(&address, &private).await.map_err(failed)?;
-        publish(admin, &private, template, &facts).await.map_err(failed)
+        let told = facts::gather(&address, &private).await.map_err(failed)?;
+        publish(admin, &private, template, &told).await.map_err(failed)
     }
     .await;
     match built {
-        Ok(()) => crate::progress(&format!(
-            "built the template {template} in {:.1} s (once per set of migrations)",
-            started.elapsed().as_secs_f64()
-        )),
+        Ok(()) => {
+            crate::progress(&format!(
+                "built the template {template} in {:.1} s (once per set of migrations)",
+                started.elapsed().as_secs_f64()
+            ));
+            // Rare, and when old ones fall out of use.
+            crate::reaper::start(admin.address());
+        }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
         Err(_) => drop(retry(admin, &format!("DROP DATABASE IF EXISTS {}", quote_ident(&private))).await),
     }
@@ -62,71 +71,76 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
 }
 
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
-async fn publish(admin: &mut Admin, private: &str, template: &str, facts: &str) -> Result<(), ServerError> {
+async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
-    let comment = quote_literal(&format!("template of ptest {}", env!("CARGO_PKG_VERSION")));
+    let comment = quote_literal(&mark());
     admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
     // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
-    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {FACTS} = {}", quote_literal(facts))).await;
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told))).await;
     admin.run(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")).await?;
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
 
-/// What every test of a template needs to know of it.
-async fn facts(address: &Address, name: &str) -> Result<String, ServerError> {
-    let mut connection = Connection::open(address, name, &[]).await?;
-    let rows = connection.query(FACTS_QUERY).await.map_err(|source| ServerError::Admin {
-        address: Box::new(address.clone()),
-        statement: FACTS_QUERY.to_owned(),
-        source,
-    })?;
-    connection.close().await;
-    Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())
+/// Clones the schema's template. No error if another process was faster.
+pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -> Result<(), TemplateError> {
+    let template = template_name(&schema.fingerprint);
+    let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
+    // Two processes may miss the same slot at once; the second finds it complete.
+    let key = format!("pg_catalog.hashtextextended({}, 0)", quote_literal(name));
+    admin.run(&format!("SELECT pg_catalog.pg_advisory_lock({key})")).await.map_err(failed)?;
+    let cloned = complete_clone(admin, &template, name).await.map_err(failed);
+    let _ = admin.try_run(&format!("SELECT pg_catalog.pg_advisory_unlock({key})")).await;
+    cloned
 }
 
-/// `deferrable;` and the constraints that are initially deferred, where there is any deferrable constraint.
-pub(crate) const FACTS_QUERY: &str = "SELECT CASE WHEN count(*) = 0 THEN 'plain' ELSE 'deferrable;' || \
-    coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE c.condeferred), '') END \
-    FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable";
-
-/// Clones a slot from its template. No error if another process was faster.
-pub(crate) async fn clone_slot(admin: &mut Admin, schema: &Schema, slot: u32) -> Result<(), TemplateError> {
-    let name = slot_name(&schema.fingerprint, slot);
-    let template = template_name(&schema.fingerprint);
-    let failed = |source| TemplateError::Clone { name: name.clone(), source };
-    create(admin, &name, Some(&template)).await.map_err(failed)?;
-    // The clone is closed until it has what cloning leaves out, also when this process dies here.
-    let mut rest = settings_and_grants(admin, &template, &name).await.map_err(failed)?;
-    rest.push(format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(&name)));
-    for statement in rest {
-        admin.run(&statement).await.map_err(failed)?;
+/// Makes a clone, or completes one that a process has left unfinished: it stays closed to connections until then.
+async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
+    let is_open =
+        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datallowconn AND datname = {}", quote_literal(name));
+    if !admin.run(&is_open).await?.is_empty() {
+        return Ok(());
+    }
+    let sql = create_clone_sql(admin, template, name);
+    match retry(admin, &sql).await {
+        Err(ServerError::Admin { source: QueryError::Db(e), .. }) if matches!(e.code.as_str(), "42P04" | "23505") => {}
+        other => other?,
+    }
+    let statements = admin.run(&settings_sql(template, name)).await?;
+    for statement in statements.into_iter().flatten().flatten() {
+        admin.run(&statement).await?;
     }
     Ok(())
 }
 
-/// Creates a database; a clone stays closed to connections. Losing a race for the same name is no error.
-async fn create(admin: &mut Admin, name: &str, template: Option<&str>) -> Result<(), ServerError> {
-    let sql = match template {
-        Some(template) => {
-            format!("CREATE DATABASE {} TEMPLATE {} ALLOW_CONNECTIONS false", quote_ident(name), quote_ident(template))
-        }
-        None => format!("CREATE DATABASE {}", quote_ident(name)),
-    };
-    match retry(admin, &sql).await {
-        Err(ServerError::Admin { source: QueryError::Db(e), .. })
-            if template.is_some() && matches!(e.code.as_str(), "42P04" | "23505") =>
-        {
-            Ok(())
-        }
-        other => other,
-    }
+/// The statement that makes a clone; it stays closed to connections until [`copy_settings_sql`] has run.
+pub(crate) fn create_clone_sql(admin: &Admin, template: &str, name: &str) -> String {
+    format!(
+        "CREATE DATABASE {} TEMPLATE {}{} ALLOW_CONNECTIONS false",
+        quote_ident(name),
+        quote_ident(template),
+        admin.copy_strategy()
+    )
 }
 
-/// The statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants on the database.
-async fn settings_and_grants(admin: &mut Admin, template: &str, name: &str) -> Result<Vec<String>, ServerError> {
+/// One statement that gives a clone what cloning leaves out, and opens it to connections.
+pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
+    let body = format!(
+        "DECLARE statement text; BEGIN FOR statement IN {} LOOP EXECUTE statement; END LOOP; END",
+        settings_sql(template, name)
+    );
+    format!("DO {}", quote_literal(&body))
+}
+
+/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants
+/// on the database. The last one opens it to connections.
+fn settings_sql(template: &str, name: &str) -> String {
     let (from, to) = (quote_literal(template), quote_literal(&quote_ident(name)));
-    let sql = format!(
-        "SELECT format('ALTER %s %s SET %s TO %s', \
+    format!(
+        "SELECT statement FROM (\
+         SELECT 1, format('REVOKE ALL ON DATABASE %s FROM PUBLIC', {to}) \
+         FROM pg_catalog.pg_database WHERE datname = {from} AND datacl IS NOT NULL \
+         UNION ALL \
+         SELECT 2, format('ALTER %s %s SET %s TO %s', \
            CASE WHEN r.rolname IS NULL THEN 'DATABASE' ELSE format('ROLE %I IN DATABASE', r.rolname) END, {to}, \
            split_part(c, '=', 1), \
            CASE WHEN split_part(c, '=', 1) IN ('search_path', 'temp_tablespaces', 'DateStyle', 'session_preload_libraries', \
@@ -134,17 +148,14 @@ async fn settings_and_grants(admin: &mut Admin, template: &str, name: &str) -> R
          FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase \
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c WHERE d.datname = {from} \
          UNION ALL \
-         SELECT format('GRANT %s ON DATABASE %s TO %s%s', a.privilege_type, {to}, \
+         SELECT 3, format('GRANT %s ON DATABASE %s TO %s%s', a.privilege_type, {to}, \
            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, \
            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
-         FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba"
-    );
-    let mut statements: Vec<String> = admin.run(&sql).await?.into_iter().flatten().flatten().collect();
-    let revoked = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {from} AND datacl IS NOT NULL");
-    if !admin.run(&revoked).await?.is_empty() {
-        statements.insert(0, format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quote_ident(name)));
-    }
-    Ok(statements)
+         FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba \
+         UNION ALL \
+         SELECT 4, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
+         ) AS statements (step, statement) ORDER BY step"
+    )
 }
 
 /// Runs a statement that fails while another backend is on its way out of the database (55006), or copies it.

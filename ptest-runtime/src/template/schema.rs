@@ -1,6 +1,7 @@
 //! The schema that a test asks for: what its template is made from.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::fingerprint::Fingerprint;
 use super::migrations::{self, Folder, MigrationSet, MigrationsError};
@@ -25,8 +26,23 @@ pub(crate) enum Source {
 }
 
 impl Schema {
-    /// The schema of a test. A folder's files are read only if one of them has changed since the last time.
+    /// The schema of a test, found out once per process.
     pub(crate) fn of(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
+        static KNOWN: Mutex<Vec<(&'static str, Migrations, Schema)>> = Mutex::new(Vec::new());
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |(dir, migrations, _): &&(&str, Migrations, Schema)| {
+            *dir == test.manifest_dir && migrations.is_same(&test.migrations)
+        };
+        if let Some((_, _, schema)) = known().iter().find(is_same) {
+            return Ok(schema.clone());
+        }
+        let schema = Schema::look_up(test, target_dir)?;
+        known().push((test.manifest_dir, test.migrations, schema.clone()));
+        Ok(schema)
+    }
+
+    /// A folder's files are read only if one of them has changed since the last process looked.
+    fn look_up(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
         #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
         if let Migrations::Migrator(migrator) = test.migrations {
             return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator)));

@@ -27,6 +27,12 @@ async fn fixtures_by_path(_: Pool) {}
 #[ptest::db_test(fixtures(path = "../pass/fixtures", scripts("users", "posts.sql"), scripts("users")))]
 async fn fixtures_below_path(_: Pool) {}
 
+#[ptest::db_test(isolation = "transaction")]
+async fn isolation_by_transaction(_: Pool) {}
+
+#[ptest::db_test(isolation = "database", start_paused = false)]
+async fn isolation_by_database(_: Pool) {}
+
 #[ptest::db_test(timeout = "1.5s")]
 async fn timeout(_: Pool) {}
 

@@ -1,7 +1,8 @@
 //! sqlx with SQLite: what a test is given of its slot.
 //!
 //! A test whose first parameter is a connection gets it inside a transaction that is never committed. Any other
-//! parameter gets the slot's copy itself, where everything commits, and which is then thrown away.
+//! parameter gets the slot's copy itself, where everything commits, and which is then thrown away; so does a connection
+//! with `isolation = "database"`.
 
 mod migrate;
 mod params;
@@ -9,6 +10,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
@@ -18,11 +20,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite};
 
 use crate::sqlite::audit::{self, Ending, Witness};
-use crate::sqlite::schema::Schema;
 use crate::sqlite::slot::{Journal, Slot};
 use crate::sqlite::template::Template;
 use crate::sqlite::{SqliteError, SqliteUrl};
-use crate::test::Test;
+use crate::template::Schema;
+use crate::test::{Isolation, Test};
 
 /// The SQLite database of one test.
 #[derive(Debug)]
@@ -45,18 +47,22 @@ enum Access {
 impl SqliteTest {
     /// Leases a slot of the schema's template, starting at slot `hint`. What the slot's file holds is decided by what the
     /// test asks for first.
-    pub(crate) async fn open(test: &'static Test, schema: &Schema, hint: u32) -> Result<Self, SqliteError> {
-        let root = schema.target_dir.join("sqlite");
+    pub(crate) async fn open(
+        test: &'static Test,
+        schema: &Schema,
+        target_dir: &Path,
+        hint: u32,
+    ) -> Result<Self, SqliteError> {
+        let root = target_dir.join("sqlite");
         let template =
-            Template::get_or_build(&root, &schema.fingerprint, async |path| migrate::build(path, &schema.source).await)
-                .await?;
+            Template::get_or_build(&root, &schema.fingerprint, async |path| migrate::build(path, schema).await).await?;
         let slot = Slot::lease(&template, hint)?;
         Ok(SqliteTest { test, slot, access: Access::Nothing })
     }
 
-    /// One connection: inside ptest's transaction, unless the test has a pool or a URL.
+    /// One connection: inside ptest's transaction, unless the test has a pool, a URL or `isolation = "database"`.
     pub(crate) async fn connection(&mut self) -> Result<SqliteConnection, SqliteError> {
-        let options = self.options_for_one_connection()?;
+        let options = self.options_for_one_connection().await?;
         let mut conn = options.connect().await.map_err(|e| self.cannot_open(e))?;
         self.enter(&mut conn).await?;
         Ok(conn)
@@ -64,7 +70,7 @@ impl SqliteTest {
 
     /// The same as [`connection`](Self::connection), in the type of a pool's connections.
     pub(crate) async fn pool_connection(&mut self) -> Result<PoolConnection<Sqlite>, SqliteError> {
-        let options = self.options_for_one_connection()?;
+        let options = self.options_for_one_connection().await?;
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options);
         let mut conn = async { pool.await?.acquire().await }.await.map_err(|e| self.cannot_open(e))?;
         self.enter(&mut conn).await?;
@@ -126,10 +132,11 @@ impl SqliteTest {
         connect_options().filename(self.slot.path())
     }
 
-    fn options_for_one_connection(&mut self) -> Result<SqliteConnectOptions, SqliteError> {
+    async fn options_for_one_connection(&mut self) -> Result<SqliteConnectOptions, SqliteError> {
         match self.access {
             Access::Commits => Ok(self.copy_options()),
             Access::Transaction(_) => Err(SqliteError::AfterConnection { second: "a second connection" }),
+            Access::Nothing if self.test.isolation == Isolation::Database => self.connect_options("a connection").await,
             Access::Nothing => {
                 self.slot.prepare(Journal::Rollback)?;
                 // A journal in memory: nothing is written, and nothing has to be made again, when no test commits.

@@ -1,7 +1,8 @@
 //! The tokens of a query string, cut as the server's scanner (`scan.l`) cuts them.
 //!
-//! Only boundaries matter here: an operator is a token per character, a number may be several, and no literal is decoded. Written with indexes
-//! and a table instead of iterators, because it runs on every statement of a test, and tests are built unoptimised.
+//! Only boundaries matter here: an operator is a token per character, a number may be several, and no literal is
+//! decoded. Written with indexes and a table instead of iterators, because it runs on every statement of a test, and
+//! tests are built unoptimised.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -75,7 +76,7 @@ impl<'a> Lexer<'a> {
         match byte {
             b'\'' => {
                 let escapes = !self.standard_conforming_strings;
-                self.token(TokenKind::String, start, string(sql, start + 1, escapes, true))
+                self.token(TokenKind::String, start, string(sql, start + 1, escapes))
             }
             b'"' => self.token(TokenKind::Quoted, start, quoted(sql, start + 1)),
             b'$' => self.dollar(start),
@@ -93,17 +94,17 @@ impl<'a> Lexer<'a> {
         if end == start + 1 && end < sql.len() {
             match (sql[start], sql[end]) {
                 (b'e' | b'E', b'\'') => {
-                    return self.token(TokenKind::String, start, string(sql, end + 1, true, true));
+                    return self.token(TokenKind::String, start, string(sql, end + 1, true));
                 }
                 (b'b' | b'B' | b'x' | b'X', b'\'') => {
-                    return self.token(TokenKind::Bits, start, string(sql, end + 1, false, false));
+                    return self.token(TokenKind::Bits, start, string(sql, end + 1, false));
                 }
                 (b'u' | b'U', b'&') if end + 1 < sql.len() && sql[end + 1] == b'"' => {
                     return self.token(TokenKind::UnicodeQuoted, start, quoted(sql, end + 2));
                 }
                 (b'u' | b'U', b'&') if end + 1 < sql.len() && sql[end + 1] == b'\'' => {
                     // With backslash escapes in plain strings, the scanner rejects this form.
-                    let close = self.standard_conforming_strings.then(|| string(sql, end + 2, false, true));
+                    let close = self.standard_conforming_strings.then(|| string(sql, end + 2, false));
                     return self.token(TokenKind::UnicodeString, start, close.flatten());
                 }
                 _ => {}
@@ -186,7 +187,7 @@ fn block_comment(sql: &[u8], mut pos: usize) -> Option<usize> {
 }
 
 /// The end of a string whose content starts at `pos`, with all its continuations on further lines.
-fn string(sql: &[u8], mut pos: usize, escapes: bool, doubling: bool) -> Option<usize> {
+fn string(sql: &[u8], mut pos: usize, escapes: bool) -> Option<usize> {
     loop {
         while pos < sql.len() && sql[pos] != b'\'' {
             pos += if escapes && sql[pos] == b'\\' { 2 } else { 1 };
@@ -195,7 +196,8 @@ fn string(sql: &[u8], mut pos: usize, escapes: bool, doubling: bool) -> Option<u
             return None;
         }
         pos += 1;
-        if doubling && pos < sql.len() && sql[pos] == b'\'' {
+        // In `B'…'` this begins another string, but the grammar takes none right behind one.
+        if pos < sql.len() && sql[pos] == b'\'' {
             pos += 1;
         } else if let Some(content) = continuation(sql, pos) {
             pos = content;

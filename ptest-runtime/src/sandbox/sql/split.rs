@@ -8,6 +8,9 @@ use super::statement::{Hints, Kind, Statement};
 /// The statements of a query string. Empty ones, of white space and comments only, are left out.
 ///
 /// A string that the scanner rejects as a whole, for a literal or a comment without its end, is one [`Kind::Other`].
+///
+/// `standard_conforming_strings` is the session's setting when the string arrives: the server reads all of the string
+/// before it runs the first statement.
 pub(crate) fn split(sql: &[u8], standard_conforming_strings: bool) -> Vec<Statement> {
     let mut lexer = Lexer::new(sql, 0, standard_conforming_strings);
     let mut statements = Vec::new();
@@ -83,18 +86,14 @@ fn extent(lexer: &mut Lexer<'_>) -> Extent {
             TokenKind::Broken => {
                 return Extent::Broken { start: first.map_or(token.start, |first| first.start), hints };
             }
-            kind => {
-                match kind {
-                    TokenKind::Char(b'(') => parentheses += 1,
-                    TokenKind::Char(b')') => parentheses = parentheses.saturating_sub(1),
-                    TokenKind::Quoted => hints |= mention_quoted(&sql[token.start + 1..token.end - 1]),
-                    _ => {}
-                }
-                routine.other();
-            }
+            TokenKind::Char(b'(') => parentheses += 1,
+            TokenKind::Char(b')') => parentheses = parentheses.saturating_sub(1),
+            TokenKind::Quoted => hints |= mention_quoted(&sql[token.start + 1..token.end - 1]),
+            _ => {}
         }
         first = first.or(Some(token));
         end = token.end;
+        // Only what stands side by side counts: `SET search_path = begin, atomic` opens no body.
         previous = word;
     }
 }
@@ -143,12 +142,6 @@ impl Routine {
             Head::Routine => Head::Routine,
             _ => Head::Other,
         };
-    }
-
-    fn other(&mut self) {
-        if self.head != Head::Routine {
-            self.head = Head::Other;
-        }
     }
 }
 

@@ -74,6 +74,8 @@ impl OwnServerError {
             | OwnServerError::Slow { log: said, .. } => {
                 if said.contains("No space left on device") {
                     NO_SPACE.into()
+                } else if said.contains("effective user ID") {
+                    format!("the current user has no line in /etc/passwd, which PostgreSQL wants: add one, or {OTHER_SERVER}")
                 } else {
                     format!("remove `target/ptest` and run the test again; if that does not help, {OTHER_SERVER}")
                 }

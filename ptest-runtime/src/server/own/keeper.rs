@@ -4,7 +4,7 @@
 //! written into the pipe `run/bell`, so that it can be told to stop without a signal to a pid that may be another's.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::error::io_at;
 use super::place::Home;
-use super::{OwnOptions, OwnServerError, PATIENCE, Result, address, data};
+use super::{OwnOptions, OwnServerError, PATIENCE, Proof, Result, address, data};
 
 const SCRIPT: &str = include_str!("keeper.sh");
 
@@ -50,10 +50,10 @@ pub(super) fn start(
     let begin = Instant::now();
     let version = binaries.version.to_string();
     loop {
-        if let Some(address) = address(&home.folder)? {
+        if let Some(address) = address(&home.folder, Proof::Keeper)? {
             return Ok(address);
         }
-        if !is_alive(home)? {
+        if !is_alive(&home.folder)? {
             return Err(OwnServerError::Start { version, log: data::tail(&log, said_before) });
         }
         if begin.elapsed() > PATIENCE {
@@ -66,30 +66,38 @@ pub(super) fn start(
 
 /// Makes a keeper that still lives stop its server, and waits until both are gone.
 pub(super) fn stop(home: &Home) -> Result<()> {
-    let begin = Instant::now();
-    while is_alive(home)? && begin.elapsed() < Duration::from_secs(15) {
+    for signal in ["INT", "QUIT", "KILL"] {
         // Again and again: a keeper that has only just started does not listen yet.
-        let word = if begin.elapsed() < Duration::from_secs(5) { "stop" } else { "kill" };
-        ring(home, word);
-        let rung = Instant::now();
-        while is_alive(home)? && rung.elapsed() < Duration::from_millis(200) {
-            sleep(Duration::from_millis(3));
+        for _ in 0..25 {
+            if !is_alive(&home.folder)? {
+                return Ok(());
+            }
+            ring(home, signal);
+            let rung = Instant::now();
+            while is_alive(&home.folder)? && rung.elapsed() < Duration::from_millis(200) {
+                sleep(Duration::from_millis(3));
+            }
         }
     }
     Ok(())
 }
 
-fn ring(home: &Home, word: &str) {
+/// Has the keeper signal its server.
+fn ring(home: &Home, signal: &str) {
     // Opened for reading too, so that it does not wait for a reader. A keeper that is going need not hear it.
     if let Ok(mut bell) = OpenOptions::new().read(true).write(true).open(home.folder.join("run/bell")) {
-        let _ = writeln!(bell, "{word}");
+        let _ = writeln!(bell, "signal {signal}");
     }
 }
 
 /// Whether a keeper holds its lock.
-fn is_alive(home: &Home) -> Result<bool> {
-    let path = home.folder.join("keeper.lock");
-    let file = File::open(&path).map_err(io_at("open", &path))?;
+pub(super) fn is_alive(home: &Path) -> Result<bool> {
+    let path = home.join("keeper.lock");
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(io_at("open", &path)(e)),
+    };
     match file.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),

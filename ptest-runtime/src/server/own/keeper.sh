@@ -2,7 +2,7 @@
 #
 # Its standard output is keeper.lock, on which it holds an exclusive lock for its life. It works in the data folder, so
 # that nothing it does by a relative path can hit data that was made anew. It sleeps until somebody writes a line into
-# run/bell: the server's parent (runs, ended), the clock (tick), or a process that wants the server gone (stop, kill).
+# run/bell: the server's parent (runs, ended), the clock (tick), or a process that wants the server gone (signal).
 #
 # KEEPER_BIN: the folder of `postgres`; KEEPER_TICK: seconds between two looks; KEEPER_TICKS: how many looks without a
 # use make the server idle; KEEPER_MARK: what to write into `clean` after a clean stop.
@@ -39,7 +39,7 @@ clock() {
     while :; do
         sleep "$tick" 3>&- &
         wait $!
-        echo tick >&3
+        echo tick >&3 || exit
     done
 }
 
@@ -90,8 +90,7 @@ keep() {
         case $event in
         runs) server=$value ;;
         tick) if [ -e ../use.lock ]; then look 8<../use.lock; else kill -INT "$server"; fi ;;
-        stop) [ -n "$server" ] && kill -INT "$server" ;;
-        kill) [ -n "$server" ] && kill -QUIT "$server" ;;
+        signal) [ -n "$server" ] && kill "-$value" "$server" ;;
         ended) finish ;;
         esac
     done

@@ -19,8 +19,8 @@ use super::{OwnServerError, Result};
 /// The longest path of a Unix socket, without its terminating zero.
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Names the socket, and nothing else: the server listens on no network.
-pub(super) const PORT: u16 = 5432;
+/// A port names the socket, and nothing else: the server listens on no network.
+pub(super) const LONGEST_PORT: u16 = u16::MAX;
 
 /// The folder that ptest may use: `target/ptest`.
 #[derive(Debug, Clone)]
@@ -38,7 +38,10 @@ impl Place {
     /// The server's home, or a link to it. Binaries that the user chose get a server of their own.
     pub(super) fn home(&self, pg_bin: Option<&Path>) -> PathBuf {
         match pg_bin {
-            Some(pg_bin) => self.folder.join(format!("server-{}", &hash(pg_bin)[..8])),
+            Some(pg_bin) => {
+                let pg_bin = std::path::absolute(pg_bin).unwrap_or_else(|_| pg_bin.to_owned());
+                self.folder.join(format!("server-{}", &hash(&pg_bin)[..8]))
+            }
             None => self.folder.join("server"),
         }
     }
@@ -97,7 +100,8 @@ impl Home {
 
         let run = folder.join("run");
         private_folder(&run, account)?;
-        let script = ": > probe && rm probe && mkfifo probe && rm probe";
+        // To open a pipe that a killed process left would wait for ever.
+        let script = "rm -f probe && : > probe && rm probe && mkfifo probe && rm probe";
         let probe = account.output(account.command(Path::new("sh")).args(["-c", script]).current_dir(&run));
         match probe {
             Ok(probe) if probe.status.success() => {}
@@ -152,9 +156,10 @@ fn make_folder(path: &Path) -> Result<bool> {
 /// Whether the socket's path is short enough, plain enough for every client's syntax, and on a file system with sockets.
 fn can_hold_socket(folder: &Path) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+@".contains(b);
-    let socket = folder.join(format!(".s.PGSQL.{PORT}"));
+    let socket = folder.join(format!(".s.PGSQL.{LONGEST_PORT}"));
     let bytes = socket.as_os_str().as_bytes();
     let probe = folder.join("probe");
+    let _ = fs::remove_file(&probe);
     let fits = bytes.len() <= LONGEST_SOCKET && bytes.iter().all(plain) && UnixListener::bind(&probe).is_ok();
     let _ = fs::remove_file(probe);
     fits

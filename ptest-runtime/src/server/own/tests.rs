@@ -1,6 +1,7 @@
 //! Real servers, each test's in a folder of its own, stopped at its end.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread::sleep;
@@ -90,6 +91,11 @@ fn runs(pid: &str) -> bool {
 }
 
 #[track_caller]
+fn signal(signal: &str, pid: &str) {
+    assert!(Command::new("kill").args([signal, "--", pid]).status().unwrap().success());
+}
+
+#[track_caller]
 fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is() {
@@ -131,7 +137,27 @@ fn many_processes_start_one_server() {
     let answers: Vec<&str> = said.iter().filter_map(|said| said.split("answer: ").nth(1)?.lines().next()).collect();
     assert_eq!(answers.len(), 8, "{said:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    assert_eq!(said.iter().filter(|said| said.contains("ptest: creating a PostgreSQL")).count(), 1, "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.contains("creating a PostgreSQL")).count(), 1, "{said:?}");
+}
+
+/// A test runner kills the process group of a test that takes too long, a user perhaps only the process.
+#[test]
+fn a_start_that_is_killed_midway_is_done_again() {
+    let target = Target::new();
+    let mut random = std::process::id();
+    println!("seed {random}");
+    for round in 0..4 {
+        let mut child = child_command(&target).process_group(0).stdout(Stdio::null()).spawn().unwrap();
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        sleep(Duration::from_millis(u64::from(random >> 16) % 1000));
+        let killed = if round % 2 == 0 { format!("-{}", child.id()) } else { child.id().to_string() };
+        signal("-KILL", &killed);
+        child.wait().unwrap();
+
+        assert_eq!(target.ensure().query("select 1"), "1");
+        target.stop();
+        fs::remove_dir_all(target.home().join("data")).unwrap();
+    }
 }
 
 #[test]
@@ -166,10 +192,9 @@ fn a_killed_server_is_made_anew() {
     let server = target.ensure();
     server.query("create table kept ()");
     let first = target.postmaster();
-    assert!(Command::new("kill").args(["-9", &first]).status().unwrap().success());
-    wait_until("the server is gone", || !runs(&first));
+    signal("-KILL", &first);
 
-    let server = target.ensure();
+    let server = revive(&Place::under(&target.folder).unwrap(), &target.options).unwrap();
     assert_ne!(target.postmaster(), first);
     assert_eq!(server.query("select to_regclass('kept')"), "");
 }
@@ -191,7 +216,7 @@ fn a_server_whose_socket_was_removed_is_stopped_and_started_again() {
     let server = target.ensure();
     server.query("create table kept ()");
     let first = target.postmaster();
-    fs::remove_file(server.socket_dir.join(".s.PGSQL.5432")).unwrap();
+    fs::remove_file(server.socket_dir.join(format!(".s.PGSQL.{}", server.port))).unwrap();
 
     let server = target.ensure();
     assert!(!runs(&first));
@@ -210,25 +235,30 @@ fn half_made_data_are_replaced() {
 }
 
 #[test]
-fn data_of_another_version_are_replaced() {
+fn data_that_cannot_be_trusted_are_replaced() {
     let target = Target::new();
-    target.ensure().query("create table kept ()");
-    target.stop();
-    let data = target.home().join("data");
-    assert_eq!(fs::read_to_string(data.join("clean")).unwrap().trim(), data::MARK);
-    fs::write(data.join("PG_VERSION"), "9\n").unwrap();
-
-    assert_eq!(target.ensure().query("select to_regclass('kept')"), "");
+    let spoil: [(&str, fn(&Path)); 4] = [
+        ("not stopped cleanly", |data| fs::remove_file(data.join("clean")).unwrap()),
+        ("of another layout", |data| fs::write(data.join("clean"), "ptest data 0").unwrap()),
+        ("of another version", |data| fs::write(data.join("PG_VERSION"), "9\n").unwrap()),
+        ("damaged", |data| fs::remove_file(data.join("global/pg_control")).unwrap()),
+    ];
+    for (what, spoil) in spoil {
+        target.ensure().query("create table kept ()");
+        target.stop();
+        spoil(&target.home().join("data"));
+        assert_eq!(target.ensure().query("select to_regclass('kept')"), "", "{what}");
+    }
 }
 
 #[test]
-fn data_that_do_not_start_are_replaced() {
+fn a_probe_that_a_killed_process_left_stops_nobody() {
     let target = Target::new();
     target.ensure().query("create table kept ()");
     target.stop();
-    fs::remove_file(target.home().join("data/global/pg_control")).unwrap();
+    assert!(Command::new("mkfifo").arg(target.home().join("run/probe")).status().unwrap().success());
 
-    assert_eq!(target.ensure().query("select to_regclass('kept')"), "");
+    assert_eq!(target.ensure().query("select to_regclass('kept')"), "kept");
 }
 
 #[test]
@@ -238,8 +268,8 @@ fn a_stale_pid_file_harms_nobody() {
     let pid_file = target.home().join("data/postmaster.pid");
     let text = fs::read_to_string(&pid_file).unwrap();
     let server = target.postmaster();
-    assert!(Command::new("kill").args(["-9", &server]).status().unwrap().success());
-    wait_until("the server is gone", || !runs(&server));
+    signal("-KILL", &server);
+    wait_until("the keeper has noticed", || !keeper::is_alive(&target.home()).unwrap());
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     fs::write(&pid_file, text.replacen(&server, &stranger.id().to_string(), 1)).unwrap();
 
@@ -275,18 +305,44 @@ fn a_server_in_use_is_not_idle() {
 
 /// Rule: what stops the idle server does so only under the lock that uses it.
 #[test]
-fn a_newcomer_never_meets_a_server_that_is_being_stopped() {
+fn a_newcomer_waits_for_the_stop_of_an_idle_server() {
+    let target = Target::new().idle_after(Duration::from_millis(400));
+    drop(target.ensure());
+    let first = target.postmaster();
+    // Frozen, it does not obey the keeper, who therefore waits.
+    signal("-STOP", &first);
+    let use_lock = File::open(target.home().join("use.lock")).unwrap();
+    let mut seen = 0;
+    wait_until("the keeper holds the lock for good", || {
+        seen = if use_lock.try_lock_shared().is_err() { seen + 1 } else { 0 };
+        let _ = use_lock.unlock();
+        seen == 15
+    });
+    std::thread::scope(|scope| {
+        let newcomer = scope.spawn(|| target.ensure().query("select 1"));
+        sleep(Duration::from_millis(500));
+        let waits = !newcomer.is_finished();
+        signal("-CONT", &first);
+        assert_eq!(newcomer.join().unwrap(), "1");
+        assert!(waits, "the newcomer used a server that was about to stop");
+    });
+    assert!(!runs(&first));
+}
+
+/// The same at random times, and with no freeze.
+#[test]
+fn a_newcomer_never_loses_its_server() {
     let target = Target::new().idle_after(Duration::from_millis(400));
     let seed = std::process::id();
     println!("seed {seed}");
     let mut random = seed;
     let mut started = std::collections::HashSet::new();
-    for _ in 0..20 {
+    for _ in 0..12 {
         let server = target.ensure();
-        started.insert(server.query("select pg_postmaster_start_time()"));
+        started.insert(server.query("select pg_postmaster_start_time() from pg_sleep(0.2)"));
         drop(server);
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        sleep(Duration::from_millis(450 + u64::from(random >> 16) % 200));
+        sleep(Duration::from_millis(480 + u64::from(random >> 16) % 150));
     }
     assert!(started.len() > 1, "the server never stopped");
 }
@@ -302,6 +358,27 @@ fn a_removed_target_takes_its_server_along() {
     assert_ne!(target.postmaster(), first);
     wait_until("the first server has stopped", || !runs(&first));
     assert_eq!(target.ensure().query("select 1"), "1");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_lost_its_keeper_is_used_all_the_same() {
+    let target = Target::new().idle_after(Duration::from_millis(400));
+    let _server = target.ensure();
+    let first = target.postmaster();
+    let is_keeper =
+        |process: &PathBuf| fs::read_to_string(process.join("cmdline")).is_ok_and(|c| c.contains("keeper.sh"));
+    let keepers = || -> Vec<_> { processes(&target).into_iter().filter(is_keeper).collect() };
+    let keeper =
+        keepers().into_iter().find(|keeper| session(keeper).as_deref() == keeper.file_name().unwrap().to_str());
+    signal("-KILL", keeper.expect("the leader of the session").file_name().unwrap().to_str().unwrap());
+
+    assert_eq!(target.ensure().query("select 1"), "1");
+    assert_eq!(target.postmaster(), first);
+    // The server's parent waits on for the server.
+    wait_until("the clock has ended with the keeper", || keepers().len() == 1);
+    signal("-KILL", &first);
+    wait_until("all have ended", || keepers().is_empty());
 }
 
 /// Every process of the server: those that work in its data folder.

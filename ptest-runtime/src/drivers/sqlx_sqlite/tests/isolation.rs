@@ -1,15 +1,12 @@
 //! Tests after one another, beside one another, and after a kill.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Child;
 
-use sqlx::Executor;
+use sqlx::{Connection, Executor};
 
-use super::{Project, USERS, child, insert, names, open, runtime};
-use crate::test::Test;
-
-static TEST: Test = Test::new("tests::in_a_child", "");
+use super::{Project, USERS, insert, names, open_here, runtime};
+use crate::sqlite::child::Child;
+use crate::test::Isolation;
 
 #[test]
 fn a_copy_that_nobody_wrote_to_is_used_again() {
@@ -61,13 +58,20 @@ fn a_transaction_that_overflows_the_cache_leaves_nothing() {
 fn a_copy_without_a_journal_is_not_trusted() {
     let project =
         Project::new(&[USERS, ("2_big.sql", "create table big (x); insert into big values (zeroblob(10000000))")]);
-    project.pass(async |test| {
+    let (path, content) = project.pass(async |test| {
         let mut conn = test.connection().await.unwrap();
-        // SQLite cannot roll this back.
-        conn.execute("pragma journal_mode = off").await.unwrap();
+        let content = std::fs::read(test.slot.path()).unwrap();
+        let mode: String = sqlx::query_scalar("pragma journal_mode = off").fetch_one(&mut conn).await.unwrap();
+        assert_eq!(mode, "off");
         conn.execute("pragma cache_size = 10; update big set x = randomblob(10000000); drop table users")
             .await
             .unwrap();
+        (test.slot.path(), content)
+    });
+    assert!(content != std::fs::read(path).unwrap(), "SQLite has rolled back without a journal");
+    project.pass(async |test| {
+        let _conn = test.connection().await.unwrap();
+        assert!(content == std::fs::read(test.slot.path()).unwrap(), "the next test got the broken copy");
     });
     project.assert_clean();
 }
@@ -76,27 +80,25 @@ fn a_copy_without_a_journal_is_not_trusted() {
 fn threads_and_processes_never_share_a_slot() {
     let project = Project::new(&[USERS]);
     // They race for the template, too.
-    let mut children: Vec<Child> = (0..4).map(|_| child("isolation::leases_slots", project.folder.path())).collect();
-    for child in &mut children {
-        assert!(child.wait().unwrap().success(), "{}", output(child));
-    }
+    let children: Vec<Child> =
+        (0..4).map(|_| Child::run(module_path!(), "leases_slots", project.folder.path())).collect();
+    children.into_iter().for_each(Child::passes);
 }
 
 #[test]
 #[ignore = "run by `threads_and_processes_never_share_a_slot`"]
 fn leases_slots() {
-    let folder = std::env::current_dir().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| (0..20).for_each(|i| lease_alone(&folder, i)));
+            scope.spawn(|| (0..20).for_each(lease_alone));
         }
     });
 }
 
 /// Fails if anyone else has the same slot at the same time.
-fn lease_alone(folder: &Path, i: u32) {
+fn lease_alone(i: u32) {
     let runtime = runtime();
-    let mut test = runtime.block_on(open(folder, &TEST)).unwrap();
+    let mut test = runtime.block_on(open_here());
     runtime.block_on(async {
         match i % 2 {
             0 => insert(&mut test.connection().await.unwrap(), "the same name").await.unwrap(),
@@ -115,12 +117,12 @@ fn lease_alone(folder: &Path, i: u32) {
 
 #[test]
 fn a_killed_connection_leaves_a_clean_slot() {
-    killed("isolation::waits_with_a_connection");
+    killed("waits_with_a_connection");
 }
 
 #[test]
 fn a_killed_pool_leaves_a_clean_slot() {
-    let copy = killed("isolation::waits_with_a_pool");
+    let copy = killed("waits_with_a_pool");
     let wal = copy.with_extension("sqlite-wal");
     assert!(!wal.exists(), "the log of the killed process was left");
 }
@@ -128,10 +130,8 @@ fn a_killed_pool_leaves_a_clean_slot() {
 /// Kills a child in the middle of its test, and checks the next test. Returns the path of the killed test's copy.
 fn killed(name: &str) -> PathBuf {
     let project = Project::new(&[USERS]);
-    let mut child = child(name, project.folder.path());
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let line = stdout.lines().map(Result::unwrap).find_map(|line| Some(line.split_once("ready ")?.1.to_owned()));
-    let killed_copy = PathBuf::from(line.expect("the child gets ready"));
+    let mut child = Child::run(module_path!(), name, project.folder.path());
+    let killed_copy = PathBuf::from(child.says("ready "));
     assert!(killed_copy.exists());
     if name.ends_with("pool") {
         assert!(killed_copy.with_extension("sqlite-wal").metadata().unwrap().len() > 0);
@@ -140,13 +140,11 @@ fn killed(name: &str) -> PathBuf {
     project.pass(async |test| {
         assert_ne!(slot_of(&test.slot.path()), slot_of(&killed_copy), "the child still has its slot");
     });
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
 
     // This process has kept the slot that it leased; the killed one's goes to another process.
-    let mut next = self::child("isolation::finds_a_clean_slot", project.folder.path());
-    next.stdin.take().unwrap().write_all(slot_of(&killed_copy).as_bytes()).unwrap();
-    assert!(next.wait().unwrap().success(), "{}", output(&mut next));
+    let next = Child::run(module_path!(), "finds_a_clean_slot", project.folder.path());
+    next.tell(&slot_of(&killed_copy)).passes();
     assert!(!killed_copy.exists(), "the killed copy was left");
     killed_copy
 }
@@ -155,7 +153,7 @@ fn killed(name: &str) -> PathBuf {
 #[ignore = "run by `a_killed_connection_leaves_a_clean_slot`"]
 fn waits_with_a_connection() {
     runtime().block_on(async {
-        let mut test = open(&std::env::current_dir().unwrap(), &TEST).await.unwrap();
+        let mut test = open_here().await;
         let mut conn = test.connection().await.unwrap();
         insert(&mut conn, "killed").await.unwrap();
         // Spilled to the file: a kill leaves a copy that is neither old nor new.
@@ -171,7 +169,7 @@ fn waits_with_a_connection() {
 #[ignore = "run by `a_killed_pool_leaves_a_clean_slot`"]
 fn waits_with_a_pool() {
     runtime().block_on(async {
-        let mut test = open(&std::env::current_dir().unwrap(), &TEST).await.unwrap();
+        let mut test = open_here().await;
         let pool = test.pool().await.unwrap();
         insert(&pool, "committed, then killed").await.unwrap();
         println!("ready {}", test.slot.path().display());
@@ -183,10 +181,10 @@ fn waits_with_a_pool() {
 #[ignore = "run by `killed`, which writes the number of the slot that is expected"]
 fn finds_a_clean_slot() {
     let mut expected = String::new();
-    std::io::stdin().read_to_string(&mut expected).unwrap();
+    std::io::stdin().read_line(&mut expected).unwrap();
     runtime().block_on(async {
-        let mut test = open(&std::env::current_dir().unwrap(), &TEST).await.unwrap();
-        assert_eq!(slot_of(&test.slot.path()), expected);
+        let mut test = open_here().await;
+        assert_eq!(slot_of(&test.slot.path()), expected.trim());
         assert_eq!(names(&mut test.connection().await.unwrap()).await, [] as [&str; 0]);
     });
 }
@@ -195,8 +193,7 @@ fn finds_a_clean_slot() {
 #[cfg(target_os = "linux")]
 fn a_thousand_tests_leave_no_descriptor_no_thread_and_one_copy() {
     let project = Project::new(&[USERS]);
-    let mut child = child("isolation::runs_a_thousand_tests", project.folder.path());
-    assert!(child.wait().unwrap().success(), "{}", output(&mut child));
+    Child::run(module_path!(), "runs_a_thousand_tests", project.folder.path()).passes();
 }
 
 #[test]
@@ -207,7 +204,7 @@ fn runs_a_thousand_tests() {
     let run = |i: u32| {
         let runtime = runtime();
         let test = runtime.block_on(async {
-            let mut test = open(&folder, &TEST).await.unwrap();
+            let mut test = open_here().await;
             match i % 3 {
                 0 => insert(&mut test.connection().await.unwrap(), "name").await.unwrap(),
                 1 => insert(&test.pool().await.unwrap(), "name").await.unwrap(),
@@ -255,6 +252,21 @@ fn resident_kb() -> u64 {
 }
 
 #[test]
+fn a_connection_to_a_database_of_its_own_commits() {
+    let project = Project::new(&[USERS]);
+    project.isolation(Isolation::Database).pass(async |test| {
+        let (mut a, mut b) = (test.connection().await.unwrap(), test.connection().await.unwrap());
+        let mut transaction = a.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        insert(&mut *transaction, "name").await.unwrap();
+        assert_eq!(names(&mut b).await, [] as [&str; 0]);
+        transaction.commit().await.unwrap();
+        assert_eq!(names(&mut b).await, ["name"]);
+        a.execute("vacuum").await.unwrap();
+    });
+    project.assert_clean();
+}
+
+#[test]
 #[ignore = "a measurement: run it with --release --nocapture"]
 fn cost_of_a_test() {
     for rows in [0, 30_000] {
@@ -275,7 +287,7 @@ fn cost_of_a_test() {
                 })
                 .collect();
             times.sort();
-            println!("{rows} rows, {what:24} p50 {:?}, p95 {:?}", times[150], times[285]);
+            println!("{rows} rows, {what:24} p10 {:?}, p50 {:?}, p95 {:?}", times[30], times[150], times[285]);
         };
         measure("runtime only", &|| runtime().block_on(async {}));
         measure("connection", &|| project.pass(async |test| drop(test.connection().await.unwrap())));
@@ -298,10 +310,4 @@ fn cost_of_a_test() {
 
 fn slot_of(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().split_once('-').unwrap().0.to_owned()
-}
-
-fn output(child: &mut Child) -> String {
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    text
 }

@@ -6,21 +6,21 @@ mod parameters;
 mod schemas;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
 
 use super::SqliteTest;
 use crate::sqlite::SqliteError;
-use crate::sqlite::schema::{self, Schema, SchemaSource};
-use crate::test::{Fixture, Test};
+use crate::template::Schema;
+use crate::test::{Fixture, Isolation, Migrations, Test};
 
 const USERS: (&str, &str) = ("1_users.sql", "create table users (id integer primary key, name text unique not null)");
 
 /// A project with migrations, and a `target/ptest` of its own.
 struct Project {
-    folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
     test: &'static Test,
 }
 
@@ -31,13 +31,19 @@ impl Project {
         for (name, sql) in migrations {
             std::fs::write(folder.path().join("migrations").join(name), sql).unwrap();
         }
-        static TEST: Test = Test::new("tests::of_a_project", "");
-        Project { folder, test: &TEST }
+        let test = test_in(folder.path(), &[]);
+        Project { folder: Rc::new(folder), test }
     }
 
     fn fixtures(mut self, fixtures: &'static [Fixture]) -> Project {
-        self.test = Box::leak(Box::new(Test::new("tests::with_fixtures", "").fixtures(fixtures)));
+        self.test = test_in(self.folder.path(), fixtures);
         self
+    }
+
+    /// The same project, for tests that have this argument.
+    fn isolation(&self, isolation: Isolation) -> Project {
+        let test = Test { isolation, ..*self.test };
+        Project { folder: self.folder.clone(), test: Box::leak(Box::new(test)) }
     }
 
     fn sqlite_dir(&self) -> std::path::PathBuf {
@@ -64,7 +70,7 @@ impl Project {
     }
 
     /// The error of a test that could not be opened.
-    fn open_error(&self) -> SqliteError {
+    fn open_error(&self) -> crate::Error {
         runtime().block_on(open(self.folder.path(), self.test)).unwrap_err()
     }
 
@@ -80,10 +86,24 @@ impl Project {
     }
 }
 
-async fn open(folder: &Path, test: &'static Test) -> Result<SqliteTest, SqliteError> {
-    let source = SchemaSource::Dir(folder.join("migrations"));
-    let schema = Schema { fingerprint: schema::fingerprint(&source)?, source, target_dir: folder.join("ptest") };
-    SqliteTest::open(test, &schema, 0).await
+/// A test whose migrations are in the folder.
+fn test_in(folder: &Path, fixtures: &'static [Fixture]) -> &'static Test {
+    let migrations = folder.join("migrations").into_os_string().into_string().unwrap();
+    let test = Test::new("tests::of_a_project", "").migrations(Migrations::Dir(migrations.leak()));
+    Box::leak(Box::new(test.fixtures(fixtures)))
+}
+
+/// Opens a test, with `ptest` in the folder for all that ptest keeps.
+async fn open(folder: &Path, test: &'static Test) -> crate::Result<SqliteTest> {
+    let target_dir = folder.join("ptest");
+    let schema = Schema::of(test, &target_dir)?;
+    Ok(SqliteTest::open(test, &schema, &target_dir, 0).await?)
+}
+
+/// Opens a test in a child, which runs in the project's folder.
+async fn open_here() -> SqliteTest {
+    let folder = std::env::current_dir().unwrap();
+    open(&folder, test_in(&folder, &[])).await.unwrap()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -102,16 +122,4 @@ async fn commit_in_savepoint(conn: &mut SqliteConnection, name: &str) {
     let mut transaction = conn.begin().await.unwrap();
     insert(&mut *transaction, name).await.unwrap();
     transaction.commit().await.unwrap();
-}
-
-/// Runs the ignored test `name` of this module in a process of its own, in the project's folder.
-fn child(name: &str, folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("{}::{name}", module_path!().split_once("::").unwrap().1)])
-        .args(["--ignored", "--nocapture", "--test-threads=1"])
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
 }

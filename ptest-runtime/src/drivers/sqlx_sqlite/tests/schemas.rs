@@ -3,10 +3,8 @@
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Executor, SqlSafeStr};
 
-use super::{Project, USERS, insert, names, runtime};
-use crate::Error;
-use crate::drivers::sqlx_sqlite::SqliteTest;
-use crate::sqlite::schema::{Schema, SchemaSource, fingerprint};
+use super::{Project, USERS, insert, names, open, runtime};
+use crate::test::{Migrations, Test};
 
 /// Every file that a project's tests have left, but for the lock of its builds.
 fn files(project: &Project) -> Vec<String> {
@@ -65,7 +63,7 @@ fn a_failed_migration_is_named_with_its_line_and_leaves_nothing() {
         ("2_posts.sql", "create table posts (x);\n\n-- the mistake\ncreate tabel comments (x);\ncreate table t (x);"),
     ]);
     for _ in 0..2 {
-        let report = format!("{:?}", Error::from(project.open_error()));
+        let report = format!("{:?}", project.open_error());
         assert!(report.starts_with("cannot apply migration "), "{report}");
         assert!(report.contains("/migrations/2_posts.sql:4\n"), "{report}");
         assert!(report.contains(r#"near "tabel": syntax error"#), "{report}");
@@ -90,10 +88,10 @@ fn a_failed_migration_without_a_transaction_is_named_without_a_wrong_line() {
 #[test]
 fn two_migrations_of_one_version_are_named() {
     let project = Project::new(&[USERS, ("2_a.sql", "create table a (x)"), ("2_b.sql", "create table b (x)")]);
-    let error = project.open_error().to_string();
-    assert!(error.contains("/migrations/2_a.sql and ") && error.contains("/migrations/2_b.sql"), "{error}");
-    assert!(error.ends_with("both have version 2"), "{error}");
-    assert_eq!(files(&project), [] as [&str; 0]);
+    let report = format!("{:?}", project.open_error());
+    assert!(report.starts_with("two migrations with the version 2 in "), "{report}");
+    assert!(report.contains("`2_a.sql` and `2_b.sql`"), "{report}");
+    assert!(!project.sqlite_dir().exists());
 }
 
 #[test]
@@ -101,20 +99,48 @@ fn a_migrator_of_the_users_own_is_run() {
     let migration = |version, sql: &'static str| {
         Migration::new(version, "made in code".into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    let leak = |migrations| &*Box::leak(Box::new(Migrator::with_migrations(migrations)));
-    let project = Project::new(&[]);
-    let open = |migrator| {
-        let source = SchemaSource::Migrator(migrator);
-        let target_dir = project.folder.path().join("ptest");
-        let schema = Schema { fingerprint: fingerprint(&source).unwrap(), source, target_dir };
+    let project = Project::new(&[USERS]);
+    let run = |migrations| {
+        let migrator = Migrations::Migrator(Box::leak(Box::new(Migrator::with_migrations(migrations))));
+        let test: &Test = Box::leak(Box::new(Test::new("tests::with_a_migrator", "").migrations(migrator)));
         runtime().block_on(async {
-            let mut test = SqliteTest::open(project.test, &schema, 0).await?;
+            let mut test = open(project.folder.path(), test).await?;
             test.connection().await?.execute("insert into made values (1)").await.unwrap();
-            test.close(None)
+            Ok::<_, crate::Error>(test.close(None)?)
         })
     };
-    open(leak(vec![migration(1, "create table made (x)")])).unwrap();
-    let error =
-        open(leak(vec![migration(1, "create table made (x)"), migration(2, "\n\nselect nothing")])).unwrap_err();
+    run(vec![migration(1, "create table made (x)")]).unwrap();
+    let error = run(vec![migration(1, "create table made (x)"), migration(2, "\n\nselect nothing")]).unwrap_err();
     assert_eq!(error.to_string(), "cannot apply migration 2 (made in code):3");
+}
+
+#[test]
+fn migrations_of_diesel_fill_its_table() {
+    let project = Project::new(&[]);
+    let migrations = project.folder.path().join("migrations");
+    let write = |name: &str, sql: &str| {
+        std::fs::create_dir_all(migrations.join(name)).unwrap();
+        std::fs::write(migrations.join(name).join("up.sql"), sql).unwrap();
+    };
+    write("2026-01-01-000000_users", USERS.1);
+    write("2026-01-02-000000_admin", "insert into users (name) values ('admin')");
+    let versions: Vec<String> = project.pass(async |test| {
+        let mut conn = test.connection().await.unwrap();
+        assert_eq!(names(&mut conn).await, ["admin"]);
+        let versions = "select version from __diesel_schema_migrations order by version";
+        sqlx::query_scalar(versions).fetch_all(&mut conn).await.unwrap()
+    });
+    assert_eq!(versions, ["20260101000000", "20260102000000"]);
+    write("2026-01-02-000000_admin", "select 1;\n\ninsert into users (nme) values ('admin')");
+    let error = project.open_error().to_string();
+    assert!(error.ends_with("2026-01-02-000000_admin/up.sql:3"), "{error}");
+}
+
+#[test]
+fn migrations_of_refinery_are_applied() {
+    let project = Project::new(&[
+        ("V1__users.sql", USERS.1),
+        ("V2__wal.sql", "-- refinery:noTransaction\npragma journal_mode = wal;\nvacuum"),
+    ]);
+    project.assert_clean();
 }

@@ -90,6 +90,7 @@ const CASES: &[(&str, &[&str])] = &[
     (r"é'\' ; b", &[r"é'\'", "b"]),
     ("'a'\n'b;' ; c", &["'a'\n'b;'", "c"]),
     ("E'a'\n'\\';' ; c", &["E'a'\n'\\';'", "c"]),
+    ("E'a'\r'\\';' ; c", &["E'a'\r'\\';'", "c"]),
     ("E'a' -- ';\n\t--\r'\\';' ; c", &["E'a' -- ';\n\t--\r'\\';'", "c"]),
     ("E'a', '\\' ; b", &["E'a', '\\'", "b"]),
     ("E'a'/**/\n'\\' ; b", &["E'a'/**/\n'\\'", "b"]),
@@ -115,10 +116,8 @@ const CASES: &[(&str, &[&str])] = &[
     ("$a ; $ ; b", &["$a", "$", "b"]),
     ("a$$ ; a$b$ ; c", &["a$$", "a$b$", "c"]),
     ("1$$;$$ ; c", &["1$$;$$", "c"]),
-    (
-        "1 ; 1. ; .5 ; 1.5e-3 ; 1e5 ; 1..2 ; 0xFF ; 1_000 ; c",
-        &["1", "1.", ".5", "1.5e-3", "1e5", "1..2", "0xFF", "1_000", "c"],
-    ),
+    ("1 ; 1. ; .5 ; 1.5e-3 ; 1e5 ; c", &["1", "1.", ".5", "1.5e-3", "1e5", "c"]),
+    ("1..2 ; 0xFF ; 1_000 ; c", &["1..2", "0xFF", "1_000", "c"]),
     (
         "create rule r as on insert to t do (select a; (select b); select c) ; d",
         &["create rule r as on insert to t do (select a; (select b); select c)", "d"],
@@ -166,6 +165,11 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     ("create function f(begin atomic) as 'a' ; b", &["create function f(begin atomic) as 'a'", "b"]),
     ("create function f() as $$ begin; end; $$ ; c", &["create function f() as $$ begin; end; $$", "c"]),
+    ("create function atomic() returns atomic as 'a' ; b", &["create function atomic() returns atomic as 'a'", "b"]),
+    (
+        "create function f() returns int set search_path to begin, atomic as 'a' ; b",
+        &["create function f() returns int set search_path to begin, atomic as 'a'", "b"],
+    ),
     ("create function f() return 1 ; c", &["create function f() return 1", "c"]),
     ("create view v as select begin atomic from t; end", &["create view v as select begin atomic from t", "end"]),
     ("create or function f() begin atomic a; end", &["create or function f() begin atomic a", "end"]),

@@ -10,6 +10,7 @@ fn hints() {
         ("create table t (a int primary key deferrable)", Hints::DEFERRABLE),
         ("create table t (a int unique INITIALLY /*x*/ Deferred)", Hints::DEFERRABLE),
         ("create constraint trigger x after insert on t execute function f()", Hints::DEFERRABLE),
+        ("create table t (a int initially, deferred int)", NONE),
         ("create trigger x after insert on t execute function f()", NONE),
         ("set constraints all deferred", NONE),
         ("select 'deferrable', \"deferrable\" /* deferrable */ -- deferrable", NONE),

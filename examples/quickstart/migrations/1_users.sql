@@ -1,0 +1,4 @@
+CREATE TABLE users (
+    name TEXT PRIMARY KEY,
+    logins INTEGER NOT NULL DEFAULT 0
+);

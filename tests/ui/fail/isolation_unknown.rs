@@ -1,0 +1,2 @@
+#[ptest::db_test(isolation = "table")]
+async fn stores_a_post() {}
