@@ -29,7 +29,10 @@ fn every_isolation_level_is_accepted_and_shown(url: PgUrl) {
 fn default_modes_are_a_sessions_own(url: PgUrl) {
     let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     a.query("create table t (a int)");
-    assert_eq!(a.query("set session characteristics as transaction isolation level serializable, read only"), "SET default_transaction_read_only=on I");
+    assert_eq!(
+        a.query("set session characteristics as transaction isolation level serializable, read only"),
+        "SET default_transaction_read_only=on I"
+    );
     assert_eq!(
         a.query("show default_transaction_isolation; show default_transaction_read_only"),
         "(serializable) SHOW (on) SHOW I"

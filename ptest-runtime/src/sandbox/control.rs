@@ -171,6 +171,9 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
                 None => as_it_is(belief),
             }
         }
+        (Kind::SetConstraints, Idle) if alone => {
+            as_it_is(belief).warn("25P01", "SET CONSTRAINTS can only be used in transaction blocks")
+        }
         (Kind::SetTransaction { .. }, Idle) if alone => {
             replaced(Vec::new(), "SET", belief).warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
         }
@@ -261,7 +264,8 @@ fn as_it_is(after: Belief) -> Action {
     Action { course: Course::Sent(Vec::new()), ..answered(Answer::Tag(""), after) }
 }
 
-fn refuse(report: Report, belief: Belief) -> Action {
+/// An error of the sandbox's in the server's place.
+pub(super) fn refuse(report: Report, belief: Belief) -> Action {
     answered(Answer::Error(report), belief.at(belief.block.after_error()))
 }
 

@@ -6,13 +6,21 @@ use bytes::{Buf, BytesMut};
 
 use super::control::{self, Action, Answer, Block, Course, Place};
 use super::expect::{Exchange, Owner, What};
-use super::frame::{self, Frame};
+use super::frame::{self, Frame, Report};
 use super::script::{REFUSED, Script};
 use super::session::{Malformed, Session};
 use super::sql::{Hints, Kind, Statement};
 
 /// A statement that must be more to the sandbox than a name, and the string that it stands in.
 pub(super) type Prepared = Rc<(Statement, Vec<u8>)>;
+
+/// A portal of such a statement.
+#[derive(Debug)]
+pub(super) struct Portal {
+    prepared: Prepared,
+    /// The sandbox has run it in the backend's place: then it gives no second answer.
+    done: bool,
+}
 
 impl Session {
     pub(super) fn parse(&mut self, frame: &Frame, link: &mut Exchange) -> Result<(), Malformed> {
@@ -57,7 +65,7 @@ impl Session {
         match self.statements.get(name).cloned() {
             Some(Some(prepared)) => {
                 self.look_at(&prepared.0, &prepared.1, &bound(body).unwrap_or_default());
-                self.portals.insert(portal.to_vec(), prepared);
+                self.portals.insert(portal.to_vec(), Portal { prepared, done: false });
             }
             _ => {
                 self.belief.queried = true;
@@ -104,12 +112,23 @@ impl Session {
         let portal = cstr(&mut body)?;
         let on_error = self.open_batch(link);
         self.dirty = true;
-        let prepared = self.portals.get(portal).cloned();
+        let (prepared, done) = match self.portals.get_mut(portal) {
+            Some(portal) => (Some(Rc::clone(&portal.prepared)), portal.done),
+            None => (None, false),
+        };
+        let rows = body.try_get_u32().map_err(|_| cut_short())?;
         let ends = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. }));
         // What ends a transaction ends the implicit one of a batch as well.
         let place = if self.executed || ends { Place::AmongOthers } else { Place::Alone };
         self.executed = !ends;
-        let action = prepared.map(|p| self.action(&p.0, &p.1, place, link));
+        let action = prepared.map(|p| match p.0.kind {
+            Kind::Show { .. } => self.action(&p.0, &p.1, place, link),
+            _ if done && self.belief.block != Block::Failed => {
+                let what = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(portal));
+                control::refuse(Report::error("55000", what), self.belief)
+            }
+            _ => self.action(&p.0, &p.1, place, link),
+        });
         let Some(Action { warning, course, after, on_error: refused }) = action else {
             link.out.extend_from_slice(frame.bytes());
             link.expect(What::Execute { refused: None }, Owner::Client, on_error);
@@ -133,13 +152,21 @@ impl Session {
                 return Ok(());
             }
         };
-        if ends {
+        if ends && !done {
             self.forget_portals();
+        } else if let Some(portal) = self.portals.get_mut(portal) {
+            portal.done = true;
         }
         for command in &commands {
             link.commands_in_batch(command, None, refused);
         }
+        let suspended = |out: &mut BytesMut| frame::put(out, b's', |_| {});
         match answer {
+            Answer::Row { .. } if done => frame::put_tag(&mut bytes, "SHOW"),
+            Answer::Row { value, .. } if rows == 1 => {
+                frame::put_text_row(&mut bytes, &value);
+                suspended(&mut bytes);
+            }
             Answer::Error(report) => link.commands_in_batch(REFUSED, Some(report), refused),
             answer => answer.put(false, &mut bytes),
         }

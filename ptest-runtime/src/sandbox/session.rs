@@ -13,7 +13,7 @@ use super::belief::{Belief, Defaults};
 use super::commit::{Duties, Touched};
 use super::control::{self, Action, Answer, Block, Course, Ground, Place};
 use super::expect::{Exchange, Owner, What};
-use super::extended::Prepared;
+use super::extended::{Portal, Prepared};
 use super::frame::{self, Frame, Piece};
 use super::script::Script;
 use super::settings::{self, Settings};
@@ -65,7 +65,7 @@ pub(super) struct Session {
     pub(super) ended: bool,
     /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
     pub(super) statements: HashMap<Vec<u8>, Option<Prepared>>,
-    pub(super) portals: HashMap<Vec<u8>, Prepared>,
+    pub(super) portals: HashMap<Vec<u8>, Portal>,
     /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
     pub(super) told_read_only: Option<bool>,
     /// `standard_conforming_strings`, which decides where a string ends.

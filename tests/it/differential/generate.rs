@@ -252,7 +252,7 @@ const REST: [&str; 9] = [
     "copy (select 1) to stdout",
     "copy t to stdout",
     "select set_config('my.own', 'v', true)",
-    "select current_setting('my.own', true)",
+    "select coalesce(current_setting('my.own', true), '')",
     "explain (costs off) execute q",
     "create table t (x int)",
 ];
