@@ -22,7 +22,42 @@ pub(super) struct Portal {
     done: bool,
 }
 
+/// What a name meant before a message of the client that has not been answered yet.
+#[derive(Debug)]
+pub(super) enum Before {
+    Statement(Vec<u8>, Option<Option<Prepared>>),
+    Portal(Vec<u8>, Option<Portal>),
+}
+
 impl Session {
+    /// Names mean again what they did before the messages that have had no answer: the server skips them.
+    pub(super) fn revert_names(&mut self) {
+        while let Some(before) = self.unanswered.pop_back() {
+            match before {
+                Before::Statement(name, Some(statement)) => drop(self.statements.insert(name, statement)),
+                Before::Statement(name, None) => drop(self.statements.remove(&name)),
+                Before::Portal(name, Some(portal)) => drop(self.portals.insert(name, portal)),
+                Before::Portal(name, None) => drop(self.portals.remove(&name)),
+            }
+        }
+    }
+
+    fn name_statement(&mut self, name: &[u8], statement: Option<Option<Prepared>>) {
+        let before = match statement {
+            Some(statement) => self.statements.insert(name.to_vec(), statement),
+            None => self.statements.remove(name),
+        };
+        self.unanswered.push_back(Before::Statement(name.to_vec(), before));
+    }
+
+    fn name_portal(&mut self, name: &[u8], portal: Option<Portal>) {
+        let before = match portal {
+            Some(portal) => self.portals.insert(name.to_vec(), portal),
+            None => self.portals.remove(name),
+        };
+        self.unanswered.push_back(Before::Portal(name.to_vec(), before));
+    }
+
     pub(super) fn parse(&mut self, frame: &Frame, link: &mut Exchange) -> Result<(), Malformed> {
         let mut body = frame.body();
         let (name, text) = (cstr(&mut body)?, cstr(&mut body)?);
@@ -46,7 +81,7 @@ impl Session {
         let prepared = statements.into_iter().next().filter(|s| s.kind != Kind::Other || s.hints != Hints::empty());
         // A server settles the modes of the transaction when it analyses a query.
         self.belief.queried |= prepared.as_ref().is_none_or(|s| s.kind == Kind::Other);
-        self.statements.insert(name.to_vec(), prepared.map(|only| Rc::new((only, text.to_vec()))));
+        self.name_statement(name, Some(prepared.map(|only| Rc::new((only, text.to_vec())))));
         frame::put(&mut link.out, b'P', |b| {
             frame::put_cstr(b, &backend_name);
             frame::put_cstr(b, &sent);
@@ -62,14 +97,15 @@ impl Session {
         let backend_name = self.backend_name(name);
         let on_error = self.open_batch(link);
         self.dirty = true;
+        self.unnamed_portal |= portal.is_empty();
         match self.statements.get(name).cloned() {
             Some(Some(prepared)) => {
                 self.look_at(&prepared.0, &prepared.1, &bound(body).unwrap_or_default());
-                self.portals.insert(portal.to_vec(), Portal { prepared, done: false });
+                self.name_portal(portal, Some(Portal { prepared, done: false }));
             }
             _ => {
                 self.belief.queried = true;
-                self.portals.remove(portal);
+                self.name_portal(portal, None);
             }
         }
         let start = link.out.len();
@@ -98,9 +134,9 @@ impl Session {
         let mut body = frame.body();
         let (kind, name) = (frame::take_u8(&mut body), cstr(&mut body)?);
         if kind == Some(b'S') {
-            self.statements.remove(name);
+            self.name_statement(name, None);
         } else {
-            self.portals.remove(name);
+            self.name_portal(name, None);
         }
         self.put_renamed(frame, b'C', link)?;
         link.expect(What::One, Owner::Client, on_error);
