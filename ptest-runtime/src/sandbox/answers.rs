@@ -271,7 +271,6 @@ impl Session {
         self.skipping = false;
         self.copying_in = false;
         self.dirty = false;
-        self.executed = false;
         self.put_ready(belief, out);
     }
 

@@ -71,7 +71,7 @@ impl Session {
         }
         let mut sent = text.to_vec();
         if let [only] = &statements[..] {
-            if let Course::Sent(names) = self.action(only, text, Place::Alone, link).course
+            if let Course::Sent(names) = self.action(only, text, Place::InBatch, link).course
                 && !names.is_empty()
             {
                 sent = Script::of_names(text, names).sql.unwrap_or(sent);
@@ -154,16 +154,13 @@ impl Session {
         };
         let rows = body.try_get_u32().map_err(|_| cut_short())?;
         let ends = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. }));
-        // What ends a transaction ends the implicit one of a batch as well.
-        let place = if self.executed || ends { Place::AmongOthers } else { Place::Alone };
-        self.executed = !ends;
         let action = prepared.map(|p| match p.0.kind {
-            Kind::Show { .. } => self.action(&p.0, &p.1, place, link),
+            Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, link),
             _ if done && self.belief.block != Block::Failed => {
                 let what = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(portal));
                 control::refuse(Report::error("55000", what), self.belief)
             }
-            _ => self.action(&p.0, &p.1, place, link),
+            _ => self.action(&p.0, &p.1, Place::InBatch, link),
         });
         let Some(Action { warning, course, after, on_error: refused }) = action else {
             link.out.extend_from_slice(frame.bytes());

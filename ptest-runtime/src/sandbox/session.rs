@@ -47,8 +47,6 @@ pub(super) struct Session {
     pub(super) doomed: bool,
     /// How much the backend still lacks of a frame that was passed on in part.
     pub(super) rest: usize,
-    /// The batch has executed something.
-    pub(super) executed: bool,
     /// An answer that is not the client's before an implicit commit has succeeded.
     pub(super) held: BytesMut,
     /// Shared by the sessions of a test: one may make a deferrable constraint that the others must honour.
@@ -88,7 +86,6 @@ impl Session {
             copying_in: false,
             dirty: false,
             doomed: false,
-            executed: false,
             rest: 0,
             held: BytesMut::new(),
             duties,

@@ -212,7 +212,7 @@ const PREPARED: [&str; 9] = [
 const CURSORS: [&str; 12] = [
     "declare c@ cursor for select generate_series(1, 5)",
     "declare c@ scroll cursor for select a from t order by a",
-    "declare c@ cursor for select missing",
+    "declare c@ cursor for select 1 / (a - 2) from t order by a",
     "declare h@ cursor with hold for select a, b from t order by a",
     "fetch c@",
     "fetch 2 from c@",
