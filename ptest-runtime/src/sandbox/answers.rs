@@ -113,6 +113,9 @@ impl Session {
             link.expected.pop_front();
         }
         if shown {
+            if matches!(tag, b'1' | b'2' | b'3') {
+                self.unanswered.pop_front();
+            }
             out.extend_from_slice(frame.bytes());
         }
         Ok(())
@@ -189,6 +192,7 @@ impl Session {
                         Reader { inner: held.then_some(0), ..self.reader(None) }.put(frame, out);
                     }
                 }
+                self.revert_names();
                 self.fail(on_error);
                 link.skip_to_sync();
                 self.skipping = !self.awaiting;
@@ -267,7 +271,6 @@ impl Session {
         self.skipping = false;
         self.copying_in = false;
         self.dirty = false;
-        self.executed = false;
         self.put_ready(belief, out);
     }
 

@@ -49,8 +49,10 @@ impl Block {
 /// Where a statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It is the whole of a simple query, or of an extended batch as far as we know.
+    /// It is the whole of a simple query.
     Alone,
+    /// It is one of a batch of the extended protocol: a server takes each for itself, but commits at the Sync.
+    InBatch,
     /// It shares a query string with others, which a server puts into one implicit transaction.
     AmongOthers,
 }
@@ -131,7 +133,8 @@ pub(super) fn takes_snapshot(kind: &Kind) -> bool {
 
 fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
     use Block::{Failed, Idle, Open};
-    let alone = place == Place::Alone;
+    let alone = place != Place::AmongOthers;
+    let whole = place == Place::Alone;
     let block = belief.block;
     let keep = || ground.duties.keep(ground.touched, ground.before, ground.user);
     match (&statement.kind, block) {
@@ -142,11 +145,11 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
         (Kind::Commit { chain: true }, Idle) => outside("COMMIT AND CHAIN", belief),
         (Kind::Rollback { chain: true }, Idle) => outside("ROLLBACK AND CHAIN", belief),
         (Kind::Commit { .. }, Idle) => {
-            let commands = if alone { Vec::new() } else { keep() };
+            let commands = if whole { Vec::new() } else { keep() };
             replaced(commands, "COMMIT", belief.ended(true)).warn("25P01", NO_TRANSACTION)
         }
         (Kind::Rollback { .. }, Idle) => {
-            let commands = if alone { Vec::new() } else { undo() };
+            let commands = if whole { Vec::new() } else { undo() };
             replaced(commands, "ROLLBACK", belief.ended(false)).warn("25P01", NO_TRANSACTION)
         }
         (Kind::Commit { chain }, Open) => Action { on_error: Idle, ..end("COMMIT", keep(), *chain, true, belief) },
@@ -171,13 +174,19 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
                 None => as_it_is(belief),
             }
         }
-        (Kind::SetTransaction { .. }, Idle) if alone => {
-            replaced(Vec::new(), "SET", belief).warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
+        (Kind::SetConstraints, Idle) if alone => {
+            as_it_is(belief).warn("25P01", "SET CONSTRAINTS can only be used in transaction blocks")
+        }
+        (Kind::SetTransaction { modes }, Idle) if alone => {
+            let done = replaced(Vec::new(), "SET", belief);
+            let action = if whole { done } else { set_transaction("SET", modes, belief) };
+            action.warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
         }
         (Kind::SetTransaction { modes }, Idle | Open) => set_transaction("SET", modes, belief),
         (Kind::SetSessionCharacteristics { modes, .. }, Idle | Open) => characteristics(modes, belief),
         (Kind::Set { local: true, .. }, Idle) if alone => {
-            replaced(Vec::new(), "SET", belief).warn("25P01", "SET LOCAL can only be used in transaction blocks")
+            let action = if whole { replaced(Vec::new(), "SET", belief) } else { as_it_is(belief) };
+            action.warn("25P01", "SET LOCAL can only be used in transaction blocks")
         }
         (Kind::Set { name, value, .. }, Idle | Open) => {
             set_one(name, &String::from_utf8_lossy(&sql[value.clone()]), belief, ground)
@@ -261,7 +270,8 @@ fn as_it_is(after: Belief) -> Action {
     Action { course: Course::Sent(Vec::new()), ..answered(Answer::Tag(""), after) }
 }
 
-fn refuse(report: Report, belief: Belief) -> Action {
+/// An error of the sandbox's in the server's place.
+pub(super) fn refuse(report: Report, belief: Belief) -> Action {
     answered(Answer::Error(report), belief.at(belief.block.after_error()))
 }
 

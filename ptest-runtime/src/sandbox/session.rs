@@ -4,7 +4,7 @@
 //! in `extended`, the other direction in `answers`.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -13,7 +13,7 @@ use super::belief::{Belief, Defaults};
 use super::commit::{Duties, Touched};
 use super::control::{self, Action, Answer, Block, Course, Ground, Place};
 use super::expect::{Exchange, Owner, What};
-use super::extended::Prepared;
+use super::extended::{Before, Portal, Prepared};
 use super::frame::{self, Frame, Piece};
 use super::script::Script;
 use super::settings::{self, Settings};
@@ -47,8 +47,6 @@ pub(super) struct Session {
     pub(super) doomed: bool,
     /// How much the backend still lacks of a frame that was passed on in part.
     pub(super) rest: usize,
-    /// The batch has executed something.
-    pub(super) executed: bool,
     /// An answer that is not the client's before an implicit commit has succeeded.
     pub(super) held: BytesMut,
     /// Shared by the sessions of a test: one may make a deferrable constraint that the others must honour.
@@ -65,7 +63,9 @@ pub(super) struct Session {
     pub(super) ended: bool,
     /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
     pub(super) statements: HashMap<Vec<u8>, Option<Prepared>>,
-    pub(super) portals: HashMap<Vec<u8>, Prepared>,
+    pub(super) portals: HashMap<Vec<u8>, Portal>,
+    pub(super) unanswered: VecDeque<Before>,
+    pub(super) unnamed_portal: bool,
     /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
     pub(super) told_read_only: Option<bool>,
     /// `standard_conforming_strings`, which decides where a string ends.
@@ -86,7 +86,6 @@ impl Session {
             copying_in: false,
             dirty: false,
             doomed: false,
-            executed: false,
             rest: 0,
             held: BytesMut::new(),
             duties,
@@ -98,6 +97,8 @@ impl Session {
             ended: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            unanswered: VecDeque::new(),
+            unnamed_portal: false,
             told_read_only: None,
             standard_strings: true,
         }
@@ -188,13 +189,7 @@ impl Session {
             self.look_at(statement, text, &[]);
         }
         let alone = matches!(&statements[..], [only] if self.control_alone(only, text, link));
-        // A simple query destroys the unnamed statement and portal.
-        self.portals.remove(&b""[..]);
-        if self.statements.remove(&b""[..]).is_some() {
-            let name = self.backend_name(b"");
-            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
-            frame::put(&mut link.out, b'H', |_| {});
-        }
+        self.drop_unnamed(!statements.is_empty(), alone, link);
         if alone {
             return;
         }
@@ -210,6 +205,27 @@ impl Session {
             None => link.out.extend_from_slice(frame.bytes()),
         }
         link.expect(What::Query(Box::new(script)), Owner::Client, self.belief.block.after_error());
+    }
+
+    /// A simple query destroys the unnamed statement, and its first statement the unnamed portal.
+    fn drop_unnamed(&mut self, portal: bool, alone: bool, link: &mut Exchange) {
+        let mut closed = false;
+        if self.statements.remove(&b""[..]).is_some() {
+            let name = self.backend_name(b"");
+            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
+            closed = true;
+        }
+        if portal {
+            self.portals.remove(&b""[..]);
+            if std::mem::take(&mut self.unnamed_portal) && alone {
+                link.close(b'P', b"", Owner::Sandbox, Block::Idle);
+                closed = true;
+            }
+        }
+        if closed {
+            // Nothing else may follow soon that makes the server write its answer.
+            frame::put(&mut link.out, b'H', |_| {});
+        }
     }
 
     /// Answers a simple query that is one control statement without waiting for the backend, where its commands can
