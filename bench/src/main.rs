@@ -72,7 +72,10 @@ fn write_migrations(folder: &Path, count: usize) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     for n in 1..=count {
         let (name, sql) = match n {
-            1 => ("users".to_owned(), "CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE);\n".to_owned()),
+            1 => (
+                "users".to_owned(),
+                "CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE);\n".to_owned(),
+            ),
             n => (
                 format!("part_{n}"),
                 format!(
@@ -94,8 +97,8 @@ fn server_url() -> Result<String> {
     if let Ok(url) = std::env::var("DATABASE_URL") {
         return Ok(url);
     }
-    static TEST: ptest::__private::Test =
-        ptest::__private::Test::new("bench::server", env!("CARGO_MANIFEST_DIR")).migrations(ptest::__private::Migrations::None);
+    static TEST: ptest::__private::Test = ptest::__private::Test::new("bench::server", env!("CARGO_MANIFEST_DIR"))
+        .migrations(ptest::__private::Migrations::None);
     let sql = "SELECT current_setting('unix_socket_directories'), current_setting('port')";
     let (folder, port): (String, String) = ptest::__private::run(&TEST, |cx| {
         Box::pin(async move {
@@ -129,6 +132,7 @@ fn machine(server: &str) -> Result<String> {
         let mut connection = PgConnection::connect(server).await?;
         sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await
     })?;
-    let (rustc, postgres) = (String::from_utf8_lossy(&rustc), postgres.split(' ').next().unwrap_or_default().to_owned());
+    let (rustc, postgres) =
+        (String::from_utf8_lossy(&rustc), postgres.split(' ').next().unwrap_or_default().to_owned());
     Ok(format!("{cores} cores, {}, PostgreSQL {postgres}, debug build", rustc.trim()))
 }

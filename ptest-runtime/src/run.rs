@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::context::Context;
 use crate::deadline::Deadline;
-use crate::runtime;
+use crate::runtime::{self, ClockHold};
 use crate::test::Test;
 
 /// The future that makes a test's parameters, or runs its body.
@@ -44,7 +44,7 @@ pub fn run<T: 'static>(
     body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<T>>,
 ) -> T {
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, |cx, runtime, deadline| {
+    let outcome = live(&mut cx, runtime::build, |cx, runtime, deadline| {
         let mut deadline = deadline;
         match runtime.block_on(within(deadline.as_mut(), body(cx))) {
             Some(result) => result,
@@ -62,7 +62,7 @@ pub fn run_blocking<P, T: 'static>(
     body: impl FnOnce(P) -> T,
 ) -> T {
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, |cx, runtime, mut deadline| {
+    let outcome = live(&mut cx, runtime::build_beside, |cx, runtime, mut deadline| {
         let params = runtime.block_on(within(deadline.as_mut(), params(cx))).ok_or_else(|| timeout(test))??;
         // Pools need a runtime where they are dropped; a body may start one of its own all the same.
         let _inside = runtime.enter();
@@ -78,9 +78,10 @@ type Outcome<T> = crate::Result<Result<T, Box<dyn Any + Send>>>;
 /// Gives the body a runtime of its own, and ends it with all its tasks.
 fn live<T>(
     cx: &mut Context,
+    build: fn(&Test, &ClockHold) -> std::io::Result<Runtime>,
     body: impl FnOnce(&mut Context, &Runtime, Option<Deadline>) -> crate::Result<T>,
 ) -> Outcome<T> {
-    let runtime = runtime::build(cx.test(), cx.clock_hold()).map_err(RunError::Runtime)?;
+    let runtime = build(cx.test(), cx.clock_hold()).map_err(RunError::Runtime)?;
     let deadline = match cx.test().timeout {
         Some(limit) => Some(Deadline::start(limit, cx.interrupter()).map_err(RunError::Runtime)?),
         None => None,

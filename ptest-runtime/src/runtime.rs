@@ -19,8 +19,22 @@ const BLOCKING_TASKS: Duration = Duration::from_millis(500);
 #[derive(Debug, Default, Clone)]
 pub(crate) struct ClockHold(Arc<Mutex<(Option<Prober>, u64)>>);
 
+/// The runtime of an `async fn`.
 pub(crate) fn build(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
-    let mut builder = match test.flavor {
+    build_as(test, test.flavor, hold)
+}
+
+/// The runtime of a plain `fn`, whose body keeps no runtime going: connections that were made for it need a thread that
+/// does, or they never hear an answer. A paused clock allows none.
+pub(crate) fn build_beside(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
+    match test.flavor {
+        Flavor::CurrentThread if !test.start_paused => build_as(test, Flavor::MultiThread(Some(1)), hold),
+        flavor => build_as(test, flavor, hold),
+    }
+}
+
+fn build_as(test: &Test, flavor: Flavor, hold: &ClockHold) -> std::io::Result<Runtime> {
+    let mut builder = match flavor {
         Flavor::CurrentThread => Builder::new_current_thread(),
         Flavor::MultiThread(workers) => {
             let mut builder = Builder::new_multi_thread();

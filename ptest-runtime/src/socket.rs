@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::net::UnixListener;
 
@@ -21,8 +21,9 @@ pub(crate) struct Socket {
     secret: i32,
 }
 
-/// The ports of this process; a port is a part of the socket's name, nothing more.
-static LAST: AtomicU32 = AtomicU32::new(0);
+/// The sockets of this process: how many are bound, and the number of the last one. Folder and sockets come and go under
+/// this lock, so that the last socket does not take the folder from under a new one.
+static SOCKETS: Mutex<(usize, u32)> = Mutex::new((0, 0));
 
 impl Socket {
     /// Binds the next socket of this process.
@@ -51,9 +52,12 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        let mut sockets = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = fs::remove_file(self.path());
-        // Succeeds for the last socket of the process.
-        let _ = fs::remove_dir(&self.folder);
+        sockets.0 -= 1;
+        if sockets.0 == 0 {
+            let _ = fs::remove_dir(&self.folder);
+        }
     }
 }
 
@@ -63,23 +67,26 @@ fn folder() -> PathBuf {
 }
 
 fn bind_in(folder: &Path) -> io::Result<(UnixListener, Socket)> {
-    let mut tries = 0;
-    loop {
+    let mut sockets = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
+    if sockets.0 == 0 {
         private_folder(folder)?;
-        let port = (LAST.fetch_add(1, Ordering::Relaxed) % 60_000 + 1) as u16;
-        let secret = random();
-        let socket = folder.join(format!(".s.PGSQL.{port}"));
-        tries += 1;
-        match UnixListener::bind(&socket) {
-            Ok(listener) => return Ok((listener, Socket { folder: folder.to_owned(), port, secret })),
-            // Left behind by a killed process of the same number: nobody listens there.
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse && tries < 100 => {
-                if std::os::unix::net::UnixStream::connect(&socket).is_err() {
-                    let _ = fs::remove_file(&socket);
+    }
+    loop {
+        sockets.1 += 1;
+        // A port is a part of the socket's name, nothing more.
+        let port = (sockets.1 % 60_000 + 1) as u16;
+        let path = folder.join(format!(".s.PGSQL.{port}"));
+        match UnixListener::bind(&path) {
+            Ok(listener) => {
+                sockets.0 += 1;
+                return Ok((listener, Socket { folder: folder.to_owned(), port, secret: random() }));
+            }
+            // Left behind by a killed process of the same number, or one of ours that is still in use.
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && sockets.1 < u32::MAX => {
+                if std::os::unix::net::UnixStream::connect(&path).is_err() {
+                    fs::remove_file(&path)?;
                 }
             }
-            // Another thread's last socket has just taken the folder with it.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 100 => {}
             Err(e) => return Err(e),
         }
     }

@@ -1,4 +1,10 @@
-//! What a user of ptest relies on, run against a real server.
+//! What a user of ptest relies on, run against real servers.
+//!
+//! A test that has to fail, to be killed, or to run beside others is ignored, and run by another one in a process of its
+//! own: see `rerun`. The tests stand in modules named after what they are about.
 
-mod basics;
 mod database;
+mod outcomes;
+mod parameters;
+mod rerun;
+mod sequences;

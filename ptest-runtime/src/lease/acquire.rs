@@ -1,10 +1,13 @@
 //! The search for a free slot: connect, try the lock, else the next; clone the one that is missing.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::LeaseError;
+use super::sequences::Sequences;
 use crate::sandbox::{self, Constraints};
 use crate::server::{Address, Admin, Connection, QueryError};
+use crate::template::facts::Facts;
 use crate::template::{self, Schema, slot_name};
 
 /// The key of the lease. Advisory locks belong to one database, so the same key serves every slot.
@@ -25,11 +28,14 @@ pub(super) struct Acquired {
     pub(super) constraints: Constraints,
     /// When ptest's transaction began: another transaction has another.
     pub(super) began: String,
+    pub(super) sequences: Sequences,
 }
 
-/// What the server gets between two tests: `BEGIN READ WRITE` must follow `ROLLBACK` directly (else 25001).
-pub(super) fn reset_sql() -> String {
-    format!("ROLLBACK;{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)
+/// What the server gets between two tests: `BEGIN READ WRITE` must follow `ROLLBACK` directly (else 25001). Sequences are
+/// restored between the two transactions: the old one may have remade one, and the new one must have no number yet.
+pub(super) fn reset_sql(restore: Option<&str>) -> String {
+    let restore = restore.map_or(String::new(), |sql| format!("BEGIN READ WRITE;{sql};ROLLBACK;"));
+    format!("ROLLBACK;{restore}{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)
 }
 
 fn begin_sql() -> String {
@@ -39,17 +45,29 @@ fn begin_sql() -> String {
 /// Releases the session locks that a body took, and retakes the lease's: the transaction lock holds the key meanwhile.
 pub(super) fn retake_sql() -> String {
     format!(
-        "SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_advisory_lock({KEY}), pg_catalog.transaction_timestamp()"
+        "SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_advisory_lock({KEY}), \
+         pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id_if_assigned()"
     )
 }
 
 /// Tries to lease the slot with this number; `None`: another test has it.
-pub(super) async fn try_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<Option<Acquired>> {
+pub(super) async fn try_slot(
+    server: &Address,
+    schema: &Schema,
+    slot: u32,
+    notes: &Path,
+) -> crate::Result<Option<Acquired>> {
     let database = slot_name(&schema.fingerprint, slot);
     let started = Instant::now();
     loop {
         match Connection::open(server, &database, &FENCE).await {
-            Ok(connection) => return Ok(lock(server, connection, database).await?),
+            Ok(connection) => {
+                let acquired = lock(server, connection, database, notes).await?;
+                return Ok(match acquired {
+                    Some(acquired) => Some(acquired.restored(server).await?),
+                    None => None,
+                });
+            }
             Err(error) => match error.code() {
                 // Missing, or another process is in the middle of cloning it (or died there: then it is finished here).
                 Some("3D000" | "55000") => make_slot(server, schema, slot).await?,
@@ -64,7 +82,12 @@ pub(super) async fn try_slot(server: &Address, schema: &Schema, slot: u32) -> cr
     }
 }
 
-async fn lock(server: &Address, mut connection: Connection, database: String) -> Result<Option<Acquired>, LeaseError> {
+async fn lock(
+    server: &Address,
+    mut connection: Connection,
+    database: String,
+    notes: &Path,
+) -> Result<Option<Acquired>, LeaseError> {
     let answer = async {
         // Both are under way at once: a lease costs one round trip.
         connection
@@ -84,16 +107,30 @@ async fn lock(server: &Address, mut connection: Connection, database: String) ->
     if text(&locked, 0).as_deref() != Some("t") || text(&begun, 0).as_deref() != Some("t") {
         return Ok(None);
     }
-    let constraints = text(&locked, 1).as_deref().map_or(Constraints::Ask, constraints);
-    Ok(Some(Acquired { connection, database, constraints, began: text(&begun, 1).unwrap_or_default() }))
+    let facts = text(&locked, 1).as_deref().and_then(Facts::read);
+    let sequences = Sequences::new(facts.as_ref(), notes, &database);
+    let constraints = match facts {
+        None => Constraints::Ask,
+        Some(Facts { deferrable: None, .. }) => Constraints::None,
+        Some(Facts { deferrable: Some(deferred), .. }) => Constraints::Known(deferred),
+    };
+    Ok(Some(Acquired { connection, database, constraints, began: text(&begun, 1).unwrap_or_default(), sequences }))
 }
 
-/// The facts of the template, as its clones carry them.
-fn constraints(facts: &str) -> Constraints {
-    match facts.split_once(';') {
-        Some(("deferrable", deferred)) => Constraints::Known(deferred.to_owned()),
-        _ if facts == "plain" => Constraints::None,
-        _ => Constraints::Ask,
+impl Acquired {
+    /// Restores the sequences after a test that was killed.
+    async fn restored(mut self, server: &Address) -> Result<Acquired, LeaseError> {
+        if !self.sequences.were_left() && server.is_own() {
+            return Ok(self);
+        }
+        let Some(restore) = self.sequences.restore(true) else { return Ok(self) };
+        let rows = self.connection.query(&reset_sql(Some(restore))).await.map_err(|source| LeaseError::Lock {
+            database: self.database.clone(),
+            address: Box::new(server.clone()),
+            source,
+        })?;
+        self.began = rows.last().and_then(|row| row[1].clone()).unwrap_or_default();
+        Ok(self)
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod acquire;
 mod registry;
+mod sequences;
 mod slot;
 
 pub(crate) use registry::{lease, release};

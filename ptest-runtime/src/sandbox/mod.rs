@@ -33,7 +33,7 @@ mod turn;
 
 pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
-pub(crate) use control::{Constraints, KEEP, SAVEPOINT, UNDO};
+pub(crate) use control::{Constraints, SAVEPOINT};
 pub(crate) use conversation::Transport;
 
 use std::cell::{Cell, RefCell};

@@ -34,7 +34,15 @@ pub(crate) enum Endpoint {
     },
 }
 
+/// The origin of the address of the server that ptest starts.
+pub(super) const OWN: &str = "ptest's own server";
+
 impl Address {
+    /// Whether it is the server that ptest starts, which only processes of this target folder use.
+    pub(crate) fn is_own(&self) -> bool {
+        self.origin == OWN
+    }
+
     /// The server that a URL names, in the forms that libpq accepts (PostgreSQL manual, section 34.1.1.2).
     pub(crate) fn from_url(text: &str, origin: &str) -> Result<Address, ServerError> {
         let invalid = |reason: String| ServerError::Url { origin: origin.to_owned(), reason };

@@ -55,6 +55,6 @@ fn address(server: &OwnServer) -> Address {
         user: "postgres".to_owned(),
         password: None,
         database: "postgres".to_owned(),
-        origin: "ptest's own server".to_owned(),
+        origin: super::address::OWN.to_owned(),
     }
 }

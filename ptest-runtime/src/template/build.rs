@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::apply;
 use super::names::{private_name, template_name};
-use super::{Schema, TemplateError};
-use crate::server::{Address, Admin, Connection, QueryError, ServerError, quote_ident, quote_literal};
+use super::{Schema, TemplateError, facts};
+use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
 /// One template is built on a server at a time: roles and other objects of the whole cluster are not private to it.
 const BUILD_LOCK: i64 = 0x7074_6573_7401;
@@ -20,9 +20,6 @@ pub(crate) const MARK: &str = "template of ptest";
 pub(crate) fn mark() -> String {
     format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
 }
-
-/// The setting that carries a template's facts to its clones, which get them with their first query.
-pub(crate) const FACTS: &str = "ptest.template";
 
 /// Makes sure that the schema's template exists.
 pub(crate) async fn ensure(admin: &mut Admin, schema: &Schema) -> Result<(), TemplateError> {
@@ -54,8 +51,8 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
         apply::migrate(&address, &private, schema)
             .await
             .map_err(|source| TemplateError::Apply { name: template.to_owned(), source })?;
-        let facts = facts(&address, &private).await.map_err(failed)?;
-        publish(admin, &private, template, &facts).await.map_err(failed)
+        let told = facts::gather(&address, &private).await.map_err(failed)?;
+        publish(admin, &private, template, &told).await.map_err(failed)
     }
     .await;
     match built {
@@ -74,32 +71,15 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
 }
 
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
-async fn publish(admin: &mut Admin, private: &str, template: &str, facts: &str) -> Result<(), ServerError> {
+async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
     let comment = quote_literal(&mark());
     admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
     // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
-    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {FACTS} = {}", quote_literal(facts))).await;
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told))).await;
     admin.run(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")).await?;
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
-
-/// What every test of a template needs to know of it.
-async fn facts(address: &Address, name: &str) -> Result<String, ServerError> {
-    let mut connection = Connection::open(address, name, &[]).await?;
-    let rows = connection.query(FACTS_QUERY).await.map_err(|source| ServerError::Admin {
-        address: Box::new(address.clone()),
-        statement: FACTS_QUERY.to_owned(),
-        source,
-    })?;
-    connection.close().await;
-    Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())
-}
-
-/// `deferrable;` and the constraints that are initially deferred, where there is any deferrable constraint.
-pub(crate) const FACTS_QUERY: &str = "SELECT CASE WHEN count(*) = 0 THEN 'plain' ELSE 'deferrable;' || \
-    coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE c.condeferred), '') END \
-    FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable";
 
 /// Clones the schema's template. No error if another process was faster.
 pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -> Result<(), TemplateError> {

@@ -6,6 +6,7 @@
 mod apply;
 mod build;
 mod cache;
+pub(crate) mod facts;
 pub(crate) mod fingerprint;
 mod layout;
 pub(crate) mod migrations;

@@ -29,6 +29,5 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use name::Ident;
 pub(crate) use split::split;
-pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement, may_start_copy};
+pub(crate) use statement::{Hints, Kind, Modes, Statement};

@@ -90,6 +90,7 @@ pub(crate) enum Kind {
     Close {
         name: Option<Ident>,
     },
+    /// `from_stdin`: the server may answer the string with a request for copy data.
     Copy {
         from_stdin: bool,
         to_stdout: bool,
@@ -164,9 +165,4 @@ impl BitOrAssign for Hints {
     fn bitor_assign(&mut self, other: Hints) {
         self.0 |= other.0;
     }
-}
-
-/// Whether the server may answer the string with a request for copy data.
-pub(crate) fn may_start_copy(statements: &[Statement]) -> bool {
-    statements.iter().any(|statement| matches!(statement.kind, Kind::Copy { from_stdin: true, .. }))
 }

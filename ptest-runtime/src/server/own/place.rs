@@ -100,7 +100,8 @@ impl Home {
 
         let run = folder.join("run");
         private_folder(&run, account)?;
-        let script = ": > probe && rm probe && mkfifo probe && rm probe";
+        // To open a pipe that a killed process left would wait for ever.
+        let script = "rm -f probe && : > probe && rm probe && mkfifo probe && rm probe";
         let probe = account.output(account.command(Path::new("sh")).args(["-c", script]).current_dir(&run));
         match probe {
             Ok(probe) if probe.status.success() => {}
@@ -158,6 +159,7 @@ fn can_hold_socket(folder: &Path) -> bool {
     let socket = folder.join(format!(".s.PGSQL.{PORT}"));
     let bytes = socket.as_os_str().as_bytes();
     let probe = folder.join("probe");
+    let _ = fs::remove_file(&probe);
     let fits = bytes.len() <= LONGEST_SOCKET && bytes.iter().all(plain) && UnixListener::bind(&probe).is_ok();
     let _ = fs::remove_file(probe);
     fits

@@ -235,25 +235,30 @@ fn half_made_data_are_replaced() {
 }
 
 #[test]
-fn data_of_another_version_are_replaced() {
+fn data_that_cannot_be_trusted_are_replaced() {
     let target = Target::new();
-    target.ensure().query("create table kept ()");
-    target.stop();
-    let data = target.home().join("data");
-    assert_eq!(fs::read_to_string(data.join("clean")).unwrap().trim(), data::MARK);
-    fs::write(data.join("PG_VERSION"), "9\n").unwrap();
-
-    assert_eq!(target.ensure().query("select to_regclass('kept')"), "");
+    let spoil: [(&str, fn(&Path)); 4] = [
+        ("not stopped cleanly", |data| fs::remove_file(data.join("clean")).unwrap()),
+        ("of another layout", |data| fs::write(data.join("clean"), "ptest data 0").unwrap()),
+        ("of another version", |data| fs::write(data.join("PG_VERSION"), "9\n").unwrap()),
+        ("damaged", |data| fs::remove_file(data.join("global/pg_control")).unwrap()),
+    ];
+    for (what, spoil) in spoil {
+        target.ensure().query("create table kept ()");
+        target.stop();
+        spoil(&target.home().join("data"));
+        assert_eq!(target.ensure().query("select to_regclass('kept')"), "", "{what}");
+    }
 }
 
 #[test]
-fn data_that_do_not_start_are_replaced() {
+fn a_probe_that_a_killed_process_left_stops_nobody() {
     let target = Target::new();
     target.ensure().query("create table kept ()");
     target.stop();
-    fs::remove_file(target.home().join("data/global/pg_control")).unwrap();
+    assert!(Command::new("mkfifo").arg(target.home().join("run/probe")).status().unwrap().success());
 
-    assert_eq!(target.ensure().query("select to_regclass('kept')"), "");
+    assert_eq!(target.ensure().query("select to_regclass('kept')"), "kept");
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod generated;
 mod hints;
 mod session;
 
-use super::{Ident, Isolation, Kind, Modes, Statement, split};
+use super::name::Ident;
+use super::statement::Isolation;
+use super::{Kind, Modes, Statement, split};
 
 /// Splits, and writes every kind in a few words, names as the server folds them.
 fn describe(sql: &str) -> String {

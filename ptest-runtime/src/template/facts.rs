@@ -1,0 +1,77 @@
+//! The facts of a template: what every test must know of it, and is told with the first answer of its lease.
+//!
+//! They travel as a setting of the database, which its clones get too. Where the server refuses the setting, as it may
+//! to a user who is no superuser, nothing is known, and the careful way is taken.
+
+use crate::server::{Address, Connection, ServerError};
+
+/// The setting that carries the facts.
+pub(crate) const SETTING: &str = "ptest.template";
+
+/// What is known of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// `None`: no constraint is deferrable; else those that are initially deferred, as a list for `SET CONSTRAINTS`.
+    pub(crate) deferrable: Option<String>,
+    /// `None`: there is no sequence; else those that do not stand at their start, as rows for `VALUES`: number of the
+    /// sequence, last value, whether it was called.
+    pub(crate) sequences: Option<String>,
+}
+
+impl Facts {
+    /// Reads what [`gather`] has written.
+    pub(crate) fn read(text: &str) -> Option<Facts> {
+        let mut lines = text.split('\n').map(|line| line.split_once(' '));
+        let fact = |line: Option<Option<(&str, &str)>>, name: &str| match line?? {
+            (found, list) if found == name => Some(list.strip_prefix("some ").map(str::to_owned)),
+            _ => None,
+        };
+        Some(Facts { deferrable: fact(lines.next(), "deferrable")?, sequences: fact(lines.next(), "sequences")? })
+    }
+}
+
+/// Gathers the facts of a template under construction.
+pub(super) async fn gather(address: &Address, name: &str) -> Result<String, ServerError> {
+    let mut connection = Connection::open(address, name, &[]).await?;
+    let rows = connection.query(&format!("{SEQUENCES};{GATHER}")).await.map_err(|source| ServerError::Admin {
+        address: Box::new(address.clone()),
+        statement: "the query for the template's facts".to_owned(),
+        source,
+    })?;
+    connection.close().await;
+    Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())
+}
+
+/// Notes the sequences in a setting of the session. A sequence logs values ahead of those that it gives; setting it to
+/// where it stands makes the next `nextval` log again, and so take a transaction number: a test that has none has touched
+/// no sequence.
+const SEQUENCES: &str = "DO $ptest$ DECLARE s record; last bigint; called bool; list text; BEGIN \
+    FOR s IN SELECT seqrelid, seqstart FROM pg_catalog.pg_sequence ORDER BY seqrelid LOOP \
+      list := coalesce(list || CASE list WHEN '' THEN '' ELSE ',' END, ''); \
+      EXECUTE format('SELECT last_value, is_called FROM %s', s.seqrelid::regclass) INTO last, called; \
+      PERFORM pg_catalog.setval(s.seqrelid, last, called); \
+      IF called OR last <> s.seqstart THEN list := list || format('(%s,%s,%s)', s.seqrelid, last, called::text); \
+      ELSE list := rtrim(list, ','); END IF; \
+    END LOOP; \
+    PERFORM pg_catalog.set_config('ptest.sequences', coalesce('some ' || list, 'none'), false); END $ptest$";
+
+const GATHER: &str = "SELECT 'deferrable ' || CASE WHEN count(*) = 0 THEN 'none' ELSE 'some ' || \
+    coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE c.condeferred), '') END \
+    || E'\\nsequences ' || pg_catalog.current_setting('ptest.sequences') \
+    FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_that_cannot_be_read_are_none() {
+        let plain = Facts { deferrable: None, sequences: None };
+        assert_eq!(Facts::read("deferrable none\nsequences none"), Some(plain));
+        let some = Facts { deferrable: Some("a.b".into()), sequences: Some(String::new()) };
+        assert_eq!(Facts::read("deferrable some a.b\nsequences some "), Some(some));
+        for text in ["", "plain", "deferrable none", "sequences none\ndeferrable none"] {
+            assert_eq!(Facts::read(text), None, "{text}");
+        }
+    }
+}
