@@ -10,7 +10,7 @@ use super::LeaseError;
 use super::acquire::{self, Acquired};
 use super::registry::Reserved;
 use super::sequences::Sequences;
-use crate::sandbox::{Activity, Backend, Constraints, Lost, Sandbox};
+use crate::sandbox::{Activity, Backend, Constraints, Lost, PATIENCE, Sandbox};
 use crate::server::Address;
 use crate::socket::Socket;
 use crate::template::Schema;
@@ -233,7 +233,7 @@ impl Keeper {
         let (listener, socket) = Socket::bind()?;
         self.sequences.leave_note();
         let backend = self.backend.take().ok_or(LeaseError::Gone)?;
-        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret());
+        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret(), PATIENCE);
         sandbox.listen(listener);
         let opened = Opened { folder: socket.folder().to_owned(), port: socket.port() };
         self.sandbox = Some((sandbox, socket));
