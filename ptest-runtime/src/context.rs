@@ -1,6 +1,6 @@
 //! The context that a test's parameters are made from.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::config::Config;
 use crate::database::{self, OwnDatabase, Stopper};
@@ -78,9 +78,12 @@ impl Context {
     /// The test's PostgreSQL database: leased, open, its fixtures loaded.
     pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
         if self.postgres.is_none() {
-            let postgres = Postgres::open(self.test).await?;
+            let postgres = self.postgres.insert(Postgres::open(self.test).await?);
             let _ = self.interrupt.set(postgres.interrupt());
-            self.postgres = Some(postgres);
+            // Where one fails, the slot is closed with the test, and as clean as ever.
+            for fixture in self.test.fixtures {
+                crate::drivers::fixture::load(postgres, fixture).await?;
+            }
         }
         self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
     }
@@ -90,7 +93,7 @@ impl Context {
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
             let config = Config::get()?;
-            let schema = Schema::of(self.test, &config.target_dir)?;
+            let schema = schema(self.test)?;
             self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
@@ -116,6 +119,10 @@ impl Context {
 #[doc(hidden)]
 pub fn start_body(cx: &mut Context) {
     if cx.test.start_paused {
+        #[cfg(feature = "sqlx-sqlite")]
+        if cx.sqlite.is_some() {
+            cx.clock_hold.sqlite.start();
+        }
         cx.clock_hold.pause(cx.postgres.as_ref().and_then(Postgres::prober));
     }
 }
@@ -123,7 +130,7 @@ pub fn start_body(cx: &mut Context) {
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = Schema::of(test, &config.target_dir)?;
+        let schema = schema(test)?;
         let postgres = match test.isolation {
             Isolation::Transaction => {
                 let slot =
@@ -135,9 +142,6 @@ impl Postgres {
                 Postgres::Own(on_server(config, async |server| database::lease(server, &schema).await).await?)
             }
         };
-        for fixture in test.fixtures {
-            crate::drivers::fixture::load(&postgres, fixture).await?;
-        }
         Ok(postgres)
     }
 
@@ -227,6 +231,21 @@ async fn on_server<T>(config: &Config, lease: impl AsyncFn(&Address) -> crate::R
         },
         other => other,
     }
+}
+
+/// The schema of a test, found out once per process.
+fn schema(test: &'static Test) -> crate::Result<Schema> {
+    static KNOWN: Mutex<Vec<(&'static Test, Schema)>> = Mutex::new(Vec::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_same = |(other, _): &&(&'static Test, Schema)| {
+        other.manifest_dir == test.manifest_dir && other.migrations.is_same(&test.migrations)
+    };
+    if let Some((_, schema)) = known().iter().find(is_same) {
+        return Ok(schema.clone());
+    }
+    let schema = Schema::of(test, &Config::get()?.target_dir)?;
+    known().push((test, schema.clone()));
+    Ok(schema)
 }
 
 /// A type that can be a parameter of a `#[ptest::db_test]` function.

@@ -4,7 +4,13 @@
 //! own: see `rerun`. The tests stand in modules named after what they are about.
 
 mod database;
+mod differential;
+mod isolation;
 mod outcomes;
+mod package;
 mod parameters;
 mod rerun;
+mod sandbox_rules;
 mod sequences;
+mod templates;
+mod wire;

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
+use crate::package::Package;
+
 /// A run of ignored tests of this binary, still to be started.
 pub(crate) struct Rerun {
     command: Command,
@@ -48,6 +50,11 @@ impl Rerun {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Rerun {
         self.command.env(name, value);
         self
+    }
+
+    /// Takes the migrations of another package.
+    pub(crate) fn package(self, package: &Package) -> Rerun {
+        self.env("CARGO_MANIFEST_DIR", package.path())
     }
 
     /// Runs at most this number of tests at once.
@@ -166,4 +173,29 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n{}", self.status, self.text)
     }
+}
+
+/// Runs statements in a test of this package, on PostgreSQL; gives the first column of all their rows, as text.
+#[track_caller]
+pub(crate) fn ask(package: &Package, statements: &[&str]) -> Vec<String> {
+    let outcome = asking(package, statements).run();
+    outcome.passed().lines("answer: ").into_iter().map(str::to_owned).collect()
+}
+
+/// The run that [`ask`] makes.
+pub(crate) fn asking(package: &Package, statements: &[&str]) -> Rerun {
+    Rerun::test("rerun::answers").package(package).env(STATEMENTS, statements.join(";\n"))
+}
+
+const STATEMENTS: &str = "PTEST_IT_STATEMENTS";
+
+#[ptest::db_test]
+#[ignore = "run by other tests, of packages of theirs"]
+async fn answers(client: tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
+    for message in client.simple_query(&std::env::var(STATEMENTS).unwrap()).await? {
+        if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+            println!("answer: {}", row.get(0).unwrap_or("null"));
+        }
+    }
+    Ok(())
 }

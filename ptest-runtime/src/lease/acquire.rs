@@ -21,6 +21,28 @@ const FENCE: [(&str, &str); 2] =
 /// How long a server may take to let clients in.
 const STARTING: Duration = Duration::from_secs(30);
 
+/// How often a slot is made that is not there on connecting: others may drop what nobody leases.
+const MAKES: u32 = 3;
+
+/// What came of trying a slot.
+pub(super) enum Attempt<S> {
+    Leased(S),
+    /// Another test has it, or had until a moment ago.
+    Held,
+    /// There is no such slot yet.
+    Missing,
+}
+
+impl<S> Attempt<S> {
+    pub(super) fn map<T>(self, leased: impl FnOnce(S) -> T) -> Attempt<T> {
+        match self {
+            Attempt::Leased(slot) => Attempt::Leased(leased(slot)),
+            Attempt::Held => Attempt::Held,
+            Attempt::Missing => Attempt::Missing,
+        }
+    }
+}
+
 /// A slot's connection: locked, its transaction open, its savepoint set.
 pub(super) struct Acquired {
     pub(super) connection: Connection,
@@ -50,38 +72,42 @@ pub(super) fn retake_sql() -> String {
     )
 }
 
-/// Tries to lease the slot with this number; `None`: another test has it.
+/// Tries to lease the slot with this number; `make`: clones it if it is missing.
 pub(super) async fn try_slot(
     server: &Address,
     schema: &Schema,
     slot: u32,
+    make: bool,
     notes: &Path,
-) -> crate::Result<Option<Acquired>> {
+) -> crate::Result<Attempt<Acquired>> {
     let database = slot_name(&schema.fingerprint, slot);
     let started = Instant::now();
+    let mut makes = 0;
     loop {
         match Connection::open(server, &database, &FENCE).await {
             Ok(connection) => {
                 let acquired = lock(server, connection, database, notes).await?;
                 return Ok(match acquired {
-                    Some(acquired) => Some(acquired.restored(server).await?),
-                    None => None,
+                    Some(acquired) => Attempt::Leased(acquired.restored(server).await?),
+                    None => Attempt::Held,
                 });
             }
             Err(error) => match error.code() {
+                Some("3D000" | "55000") if !make => return Ok(Attempt::Missing),
                 // Missing, or another process is in the middle of cloning it (or died there: then it is finished here).
-                Some("3D000" | "55000") => make_slot(server, schema, slot).await?,
+                Some("3D000" | "55000") if makes < MAKES => {
+                    make_slot(server, schema, slot).await?;
+                    makes += 1;
+                }
                 // The server is starting up.
                 Some("57P03") if started.elapsed() < STARTING => tokio::time::sleep(Duration::from_millis(50)).await,
                 _ => return Err(error.into()),
             },
         }
-        if started.elapsed() > STARTING {
-            return Err(LeaseError::Exhausted { tried: slot }.into());
-        }
     }
 }
 
+/// Takes the lease; `None`: another test has it.
 async fn lock(
     server: &Address,
     mut connection: Connection,

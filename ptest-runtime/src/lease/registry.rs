@@ -2,13 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::acquire::Attempt;
 use super::{LeaseError, Slot};
 use crate::server::Address;
 use crate::template::Schema;
 
 /// Slots beyond this number mean that something else is wrong.
 const MOST_SLOTS: u32 = 1000;
+
+/// How long to wait, each time, before slots that are held are asked once more.
+const NOTICE: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(20), Duration::from_millis(40)];
 
 /// A server and the fingerprint of a schema on it.
 type Key = (Address, String);
@@ -28,13 +33,54 @@ pub(crate) async fn lease(server: &Address, schema: &Schema, first: u32) -> crat
     if let Some(slot) = with(|r| r.idle.get_mut(&key)?.pop()) {
         return Ok(slot);
     }
+    let mut held = Vec::new();
     for number in (first..MOST_SLOTS).chain(0..first) {
-        let Some(reserved) = Reserved::take(&key, number) else { continue };
-        if let Some(slot) = Slot::acquire(server, schema, number, reserved).await? {
-            return Ok(slot);
+        match attempt(server, schema, &key, number, false).await? {
+            None => {}
+            Some(Attempt::Leased(slot)) => return Ok(slot),
+            Some(Attempt::Held) => held.push(number),
+            // One database more is the last resort.
+            Some(Attempt::Missing) => {
+                if let Some(slot) = ask_again(server, schema, &key, &held).await? {
+                    return Ok(slot);
+                }
+                held.clear();
+                if let Some(Attempt::Leased(slot)) = attempt(server, schema, &key, number, true).await? {
+                    return Ok(slot);
+                }
+            }
         }
     }
     Err(LeaseError::Exhausted { tried: MOST_SLOTS }.into())
+}
+
+/// Asks once more for slots that were held. The backend of a process that has just ended takes a moment to notice, and a
+/// clone would take longer.
+async fn ask_again(server: &Address, schema: &Schema, key: &Key, held: &[u32]) -> crate::Result<Option<Slot>> {
+    for pause in NOTICE {
+        if held.is_empty() {
+            return Ok(None);
+        }
+        tokio::time::sleep(pause).await;
+        for number in held {
+            if let Some(Attempt::Leased(slot)) = attempt(server, schema, key, *number, false).await? {
+                return Ok(Some(slot));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Tries one slot; `None`: another thread of this process has the number.
+async fn attempt(
+    server: &Address,
+    schema: &Schema,
+    key: &Key,
+    number: u32,
+    make: bool,
+) -> crate::Result<Option<Attempt<Slot>>> {
+    let Some(reserved) = Reserved::take(key, number) else { return Ok(None) };
+    Slot::acquire(server, schema, reserved, make).await.map(Some)
 }
 
 /// Takes a clean slot back for the next test of this process.
@@ -51,6 +97,10 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     fn take(key: &Key, number: u32) -> Option<Reserved> {
         with(|r| r.numbers.insert((key.clone(), number))).then(|| Reserved { key: key.clone(), number })
     }

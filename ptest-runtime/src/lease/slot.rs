@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use super::LeaseError;
-use super::acquire::{self, Acquired};
+use super::acquire::{self, Acquired, Attempt};
 use super::registry::Reserved;
 use super::sequences::Sequences;
 use crate::sandbox::{Activity, Backend, Constraints, Lost, PATIENCE, Sandbox};
@@ -81,24 +81,25 @@ pub(crate) enum Loss {
 }
 
 impl Slot {
-    /// Leases the slot with this number, on a thread of its own; `None`: another test has it.
+    /// Tries to lease the slot with this number, on a thread of its own; `make`: clones it if it is missing.
     pub(super) async fn acquire(
         server: &Address,
         schema: &Schema,
-        number: u32,
         reserved: Reserved,
-    ) -> crate::Result<Option<Slot>> {
+        make: bool,
+    ) -> crate::Result<Attempt<Slot>> {
+        let number = reserved.number();
         let (orders, inbox) = mpsc::unbounded_channel();
         let (ready, acquired) = oneshot::channel();
         let (server_, schema_) = (server.clone(), schema.clone());
         let notes = crate::config::Config::get()?.target_dir.join("held");
         std::thread::Builder::new()
             .name(format!("ptest slot {number}"))
-            .spawn(move || hold(&server_, &schema_, number, &notes, ready, inbox, reserved))
+            .spawn(move || hold(&server_, &schema_, reserved, make, &notes, ready, inbox))
             .map_err(crate::Error::other)?;
-        let Some(database) = acquired.await.map_err(|_| LeaseError::Gone)?? else { return Ok(None) };
+        let attempt = acquired.await.map_err(|_| LeaseError::Gone)??;
         let fingerprint = schema.fingerprint.clone();
-        Ok(Some(Slot { number, database, server: server.clone(), fingerprint, orders }))
+        Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders }))
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -155,11 +156,11 @@ impl From<Lost> for Loss {
 fn hold(
     server: &Address,
     schema: &Schema,
-    number: u32,
-    notes: &Path,
-    ready: oneshot::Sender<crate::Result<Option<Arc<str>>>>,
-    inbox: mpsc::UnboundedReceiver<Order>,
     reserved: Reserved,
+    make: bool,
+    notes: &Path,
+    ready: oneshot::Sender<crate::Result<Attempt<Arc<str>>>>,
+    inbox: mpsc::UnboundedReceiver<Order>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -167,18 +168,18 @@ fn hold(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        match acquire::try_slot(server, schema, number, notes).await {
-            Ok(Some(acquired)) => {
-                let database: Arc<str> = acquired.database.as_str().into();
-                if ready.send(Ok(Some(database))).is_ok() {
-                    Keeper::new(server, acquired).serve(inbox).await;
-                }
+        let attempt = acquire::try_slot(server, schema, reserved.number(), make, notes).await;
+        if let Ok(Attempt::Leased(acquired)) = attempt {
+            let database: Arc<str> = acquired.database.as_str().into();
+            if ready.send(Ok(Attempt::Leased(database))).is_ok() {
+                Keeper::new(server, acquired, reserved).serve(inbox).await;
             }
-            Ok(None) => drop(ready.send(Ok(None))),
-            Err(error) => drop(ready.send(Err(error))),
+        } else {
+            // The number is free before anyone hears of it.
+            drop(reserved);
+            let _ = ready.send(attempt.map(|attempt| attempt.map(|_| "".into())));
         }
     });
-    drop(reserved);
 }
 
 /// What the slot's thread keeps between tests.
@@ -189,10 +190,11 @@ struct Keeper {
     constraints: Constraints,
     began: String,
     sequences: Sequences,
+    _reserved: Reserved,
 }
 
 impl Keeper {
-    fn new(server: &Address, acquired: Acquired) -> Self {
+    fn new(server: &Address, acquired: Acquired, reserved: Reserved) -> Self {
         Keeper {
             backend: Some(Backend::new(acquired.connection, server.clone())),
             sandbox: None,
@@ -200,6 +202,7 @@ impl Keeper {
             constraints: acquired.constraints,
             began: acquired.began,
             sequences: acquired.sequences,
+            _reserved: reserved,
         }
     }
 
@@ -219,11 +222,13 @@ impl Keeper {
                 }
                 Order::Close { reply } => {
                     let verdict = self.close().await;
-                    let lost = verdict.lost.is_some();
-                    let _ = reply.send(verdict);
-                    if lost {
+                    if verdict.lost.is_some() {
+                        // The connection and the number are gone before anyone hears of it.
+                        drop(self);
+                        let _ = reply.send(verdict);
                         return;
                     }
+                    let _ = reply.send(verdict);
                 }
             }
         }
@@ -258,15 +263,18 @@ impl Keeper {
 
     /// Proves that ptest's transaction still stands, and rolls it back.
     async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
-        let column = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten();
-        let rows = backend.query(&acquire::retake_sql()).await?;
-        let row = rows.last().map_or(&[][..], Vec::as_slice);
-        if column(row, 2).as_deref() != Some(&*self.began) {
+        let column = |row: Option<&Vec<Option<String>>>, i: usize| row.and_then(|row| row.get(i).cloned().flatten());
+        // One string, one round trip; if the proof fails, the rest does no harm: the database is given up.
+        let rows = backend.query(&format!("{};{}", acquire::retake_sql(), acquire::reset_sql(None))).await?;
+        if column(rows.first(), 2).as_deref() != Some(&*self.began) {
             return Err(Lost::Escaped);
         }
-        let restore = self.sequences.restore(column(row, 3).is_some());
-        let rows = backend.query(&acquire::reset_sql(restore)).await?;
-        self.began = rows.last().and_then(|row| column(row, 1)).unwrap_or_default();
+        let restore = self.sequences.restore(column(rows.first(), 3).is_some());
+        let rows = match restore {
+            Some(_) => backend.query(&acquire::reset_sql(restore)).await?,
+            None => rows,
+        };
+        self.began = column(rows.last(), 1).unwrap_or_default();
         self.sequences.remove_note();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 
 use super::belief::Belief;
+use super::commit::DECLARED;
 use super::control::{self, Answer, Block};
 use super::expect::{Exchange, Expected, Owner, What};
 use super::frame::{self, Frame, Piece, Report};
@@ -135,7 +136,8 @@ impl Session {
                 warning.put(out);
             }
             // The last tag of an autocommit string is the client's only when its commit has succeeded.
-            let gated = completion && !self.duties.borrow().is_plain(&self.touched);
+            let last = script.steps.len() <= 1 && script.steps.front().is_none_or(|s| s.after.block == Block::Idle);
+            let gated = completion && last && !self.duties.borrow().is_plain(&self.touched);
             let target = if gated { &mut self.held } else { &mut *out };
             target.extend_from_slice(frame.bytes());
         }
@@ -166,7 +168,10 @@ impl Session {
                     Some(step) if step.commands <= 1 && matches!(step.answer, Some(Answer::Error(_))) => {
                         step.answer.iter().for_each(|answer| answer.put(true, out));
                     }
-                    _ => self.reader(Some(script)).put(frame, out),
+                    step => {
+                        let held = step.filter(|step| step.answer == Some(Answer::Tag(DECLARED)));
+                        Reader { inner: held.map(|step| step.start), ..self.reader(Some(script)) }.put(frame, out);
+                    }
                 }
                 script.steps.clear();
                 self.fail(on_error);
@@ -178,7 +183,11 @@ impl Session {
             what => {
                 match what {
                     What::Execute { refused: Some(report) } => report.put(out),
-                    _ => self.reader(None).put(frame, out),
+                    what => {
+                        // Only a declaration of ours runs the client's own text inside a block.
+                        let held = matches!(what, What::Execute { .. }) && front.owner == Owner::Part;
+                        Reader { inner: held.then_some(0), ..self.reader(None) }.put(frame, out);
+                    }
                 }
                 self.fail(on_error);
                 link.skip_to_sync();
@@ -231,9 +240,6 @@ impl Session {
             return self.finish_batch(Belief { block, ..self.settled }, link, out);
         }
         let kept = status != b'E' && !self.doomed;
-        if !kept {
-            self.forget_portals();
-        }
         if !kept || self.dirty {
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
             let plain = self.duties.borrow().is_plain(&self.touched);
@@ -248,8 +254,11 @@ impl Session {
     }
 
     fn finish_batch(&mut self, belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
-        if belief.block == Block::Idle && std::mem::take(&mut self.touched).any {
-            link.snapshot();
+        if belief.block == Block::Idle {
+            self.forget_portals();
+            if std::mem::take(&mut self.touched).any {
+                link.snapshot(&self.duties.borrow().custom);
+            }
         }
         self.settled = belief;
         self.belief = belief;
@@ -259,7 +268,7 @@ impl Session {
         self.copying_in = false;
         self.dirty = false;
         self.executed = false;
-        frame::put_ready(out, belief.block.status());
+        self.put_ready(belief, out);
     }
 
     fn release_held(&mut self, out: &mut BytesMut) {
@@ -269,14 +278,14 @@ impl Session {
     }
 
     fn reader<'a>(&'a self, script: Option<&'a Script>) -> Reader<'a> {
-        Reader { prefix: &self.prefix, script, idle: self.settled.block == Block::Idle }
+        Reader { prefix: &self.prefix, script, idle: self.settled.block == Block::Idle, inner: None }
     }
 }
 
 impl Script {
     /// Whether the next answer of the backend is to a statement of the client's own.
     fn at_own(&self) -> bool {
-        self.steps.front().is_none_or(|step| step.answer.is_none())
+        self.steps.front().map_or(self.empty, |step| step.answer.is_none())
     }
 }
 

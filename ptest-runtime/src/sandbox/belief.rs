@@ -95,11 +95,6 @@ impl Belief {
         Belief { block: Block::Idle, mode: defaults.mode, defaults, committed: defaults, queried: false }
     }
 
-    /// Inside a transaction that has just begun.
-    pub(super) fn begun(self, modes: &Modes) -> Self {
-        Belief { block: Block::Open, mode: self.defaults.mode.with(modes), queried: false, ..self }
-    }
-
     /// Outside of a transaction, after a commit (`kept`) or a rollback.
     pub(super) fn ended(self, kept: bool) -> Self {
         Belief::new(if kept { self.defaults } else { self.committed })
@@ -112,7 +107,11 @@ impl Belief {
 
     /// In another block.
     pub(super) fn at(self, block: Block) -> Self {
-        if block == Block::Idle { self.ended(false) } else { Belief { block, ..self } }
+        match block {
+            Block::Idle => self.ended(false),
+            Block::Open => Belief { block, ..self },
+            Block::Failed => Belief { block, defaults: self.committed, ..self },
+        }
     }
 
     /// What `SHOW` answers; `None`: the backend knows.
@@ -243,7 +242,8 @@ mod tests {
     #[test]
     fn a_rollback_brings_the_defaults_back() {
         let belief = Belief::new(Defaults::of_server(17));
-        let mut open = belief.begun(&Modes { isolation: Some(Isolation::Serializable), ..Modes::default() });
+        let serializable = Modes { isolation: Some(Isolation::Serializable), ..Modes::default() };
+        let mut open = Belief { block: Block::Open, mode: belief.mode.with(&serializable), ..belief };
         assert_eq!(open.show("transaction_isolation").unwrap(), "serializable");
         open.defaults.set("transaction_timeout", "3s").unwrap();
         assert_eq!(open.ended(false), belief);

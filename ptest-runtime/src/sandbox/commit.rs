@@ -4,8 +4,10 @@
 //! A duty is noted from the text of a statement before it runs, and never forgotten too early: to do it for nothing is
 //! harmless. A test that uses none of these pays for none.
 
+use std::collections::BTreeSet;
+
 use super::control::{KEEP, UNDO};
-use super::settings::Settings;
+use super::settings::{Call, Settings, literal};
 use super::sql::{Hints, Kind, Statement};
 
 /// The deferrable constraints of the database, as far as they matter at a commit.
@@ -27,6 +29,8 @@ pub(super) struct Duties {
     temporary: Vec<(String, &'static str)>,
     /// A session has declared a cursor `WITH HOLD`.
     held: bool,
+    /// Names of settings of the clients' own making.
+    pub(super) custom: BTreeSet<String>,
 }
 
 /// What a session's transaction, or its batch, may have done to its settings.
@@ -42,7 +46,7 @@ pub(super) struct Touched {
 
 impl Duties {
     pub(super) fn new(constraints: Constraints) -> Self {
-        Duties { constraints, temporary: Vec::new(), held: false }
+        Duties { constraints, temporary: Vec::new(), held: false, custom: BTreeSet::new() }
     }
 
     /// Notes what a statement of the string `sql` will leave to do at a commit.
@@ -53,11 +57,26 @@ impl Duties {
         if let Kind::Declare { hold: true, .. } = statement.kind {
             self.held = true;
         }
+        if let Kind::Set { name, .. } = &statement.kind
+            && name.contains('.')
+        {
+            self.custom.insert(name.clone());
+        }
         if statement.hints.contains(Hints::TEMP)
             && let Some(found) = on_commit(&sql[statement.range.clone()])
             && !self.temporary.contains(&found)
         {
             self.temporary.push(found);
+        }
+    }
+
+    /// Notes the calls of `set_config` in a statement.
+    pub(super) fn note_calls(&mut self, touched: &mut Touched, calls: Vec<Call>) {
+        for Call { name, local } in calls {
+            touched.any = true;
+            touched.local |= local;
+            self.custom.extend(name.clone().filter(|name| name.contains('.')));
+            touched.lasting.extend(name.filter(|_| !local));
         }
     }
 
@@ -81,7 +100,7 @@ impl Duties {
             commands.push(self.clear_temporary());
         }
         if touched.local {
-            commands.push(before.restore(&touched.lasting, user));
+            commands.push(before.restore(&touched.lasting, &self.custom, user));
         }
         let [release, savepoint] = KEEP.map(str::to_owned);
         commands.push(release);
@@ -114,7 +133,6 @@ impl Touched {
             Kind::Set { local: true, .. } | Kind::SetSessionCharacteristics { local: true, .. } => self.local = true,
             Kind::Set { name, .. } | Kind::Reset { name: Some(name) } => self.lasting.push(name.clone()),
             Kind::Reset { name: None } | Kind::DiscardAll | Kind::SetSessionCharacteristics { .. } => {}
-            _ if statement.hints.contains(Hints::SET_CONFIG) => self.local = true,
             _ => return,
         }
         self.any = true;
@@ -159,6 +177,33 @@ fn table_name(word: &str) -> String {
     });
     let name = &word[..end.unwrap_or(word.len())];
     name.strip_prefix("pg_temp.").unwrap_or(name).to_owned()
+}
+
+/// The tag of a cursor's declaration.
+pub(super) const DECLARED: &str = "DECLARE CURSOR";
+
+/// Declares a cursor `WITH HOLD` over a copy of what it selects: the server would make that copy at the commit, so that
+/// the cursor holds on to no table. Where there can be none (in a read-only transaction, of columns without names), the
+/// cursor is declared as the client says.
+pub(super) fn declare_held(statement: &[u8], cursor: &[u8], prefix: &str) -> Option<String> {
+    let text = std::str::from_utf8(statement).ok()?;
+    let parameters = text.as_bytes().windows(2).any(|w| w[0] == b'$' && w[1].is_ascii_digit());
+    let head = text.to_ascii_lowercase();
+    let query = head.find("hold").map(|at| at + 4)?;
+    let query = query + head[query..].find("for").filter(|at| head[query..query + at].trim().is_empty())? + 3;
+    if parameters || text.contains("_ptest$") {
+        return None;
+    }
+    let copy: String = cursor.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+    let copy = format!("pg_temp._ptest_hold_{}{copy}", prefix.trim_end_matches('.'));
+    let create = literal(&format!("CREATE TEMP TABLE {} AS {}", &copy[8..], &text[query..]));
+    let declare = literal(&format!("{} SELECT * FROM {copy}", &text[..query]));
+    Some(format!(
+        "DO $_ptest$ BEGIN BEGIN \
+         IF pg_catalog.to_regclass('{copy}') IS NOT NULL THEN DROP TABLE {copy}; END IF; \
+         EXECUTE {create}; EXECUTE {declare}; EXCEPTION WHEN OTHERS THEN EXECUTE {}; END; END $_ptest$",
+        literal(text)
+    ))
 }
 
 /// Closes all cursors but those that outlive a transaction.

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::belief::{self, Belief, Defaults};
-use super::commit::{Duties, Touched, undo};
+use super::commit::{self, Duties, Touched, undo};
 use super::frame::Report;
 use super::settings::{self, Settings};
 use super::sql::{Ident, Kind, Modes, Statement};
@@ -104,7 +104,7 @@ pub(super) enum Answer {
 /// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
 pub(super) fn action(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
     let mut action = decide(statement, sql, belief, place, ground);
-    if !action.is_replaced() && belief.block == Block::Open {
+    if !action.is_replaced() {
         action.after.queried |= takes_snapshot(&statement.kind);
     }
     action
@@ -135,7 +135,8 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
     let block = belief.block;
     let keep = || ground.duties.keep(ground.touched, ground.before, ground.user);
     match (&statement.kind, block) {
-        (Kind::Begin { modes }, Idle) => begin(begin_tag(statement, sql), belief, belief.begun(modes)),
+        // It makes a block of the implicit transaction that is under way, if any.
+        (Kind::Begin { modes }, Idle) => set_transaction(begin_tag(statement, sql), modes, belief).in_block(),
         (Kind::Begin { modes }, Open) => set_transaction(begin_tag(statement, sql), modes, belief)
             .warn("25001", "there is already a transaction in progress"),
         (Kind::Commit { chain: true }, Idle) => outside("COMMIT AND CHAIN", belief),
@@ -164,11 +165,16 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
         (Kind::RollbackTo { .. }, Failed) => Action { on_error: Failed, ..as_it_is(belief.at(Open)) },
         (Kind::Lock, Idle) if alone => outside("LOCK TABLE", belief),
         (Kind::Declare { hold: false, .. }, Idle) if alone => outside("DECLARE CURSOR", belief),
-        (Kind::SetTransaction { .. }, Idle) => {
-            let done = replaced(Vec::new(), "SET", belief);
-            if alone { done.warn("25P01", "SET TRANSACTION can only be used in transaction blocks") } else { done }
+        (Kind::Declare { name, hold: true }, Idle | Open) => {
+            match commit::declare_held(&sql[statement.range.clone()], &name.name(sql), ground.prefix) {
+                Some(command) => replaced(vec![command], commit::DECLARED, Belief { queried: true, ..belief }),
+                None => as_it_is(belief),
+            }
         }
-        (Kind::SetTransaction { modes }, Open) => set_transaction("SET", modes, belief),
+        (Kind::SetTransaction { .. }, Idle) if alone => {
+            replaced(Vec::new(), "SET", belief).warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
+        }
+        (Kind::SetTransaction { modes }, Idle | Open) => set_transaction("SET", modes, belief),
         (Kind::SetSessionCharacteristics { modes, .. }, Idle | Open) => characteristics(modes, belief),
         (Kind::Set { local: true, .. }, Idle) if alone => {
             replaced(Vec::new(), "SET", belief).warn("25P01", "SET LOCAL can only be used in transaction blocks")
@@ -225,6 +231,18 @@ impl Action {
         self
     }
 
+    /// Unless it fails, the client is in a transaction block then.
+    fn in_block(mut self) -> Self {
+        if let Course::Replaced(commands, Answer::Tag(_)) = &mut self.course {
+            self.after.block = Block::Open;
+            self.on_error = Block::Idle;
+            if self.after.mode.read_only && commands.is_empty() {
+                commands.push(READ_ONLY.to_owned());
+            }
+        }
+        self
+    }
+
     /// Whether the statement itself does not go to the server.
     pub(super) fn is_replaced(&self) -> bool {
         matches!(self.course, Course::Replaced(..))
@@ -256,16 +274,6 @@ fn outside(statement: &str, belief: Belief) -> Action {
 fn begin_tag(statement: &Statement, sql: &[u8]) -> &'static str {
     let start = sql[statement.range.clone()].first().is_some_and(|b| b.eq_ignore_ascii_case(&b's'));
     if start { "START TRANSACTION" } else { "BEGIN" }
-}
-
-fn begin(tag: &'static str, before: Belief, after: Belief) -> Action {
-    let commands = match (before.mode.read_only, after.mode.read_only) {
-        (_, true) => vec![READ_ONLY.to_owned()],
-        // The batch that it begins is read-only by default.
-        (true, false) => undo(),
-        (false, false) => Vec::new(),
-    };
-    replaced(commands, tag, after)
 }
 
 fn end(tag: &'static str, mut commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {

@@ -1,6 +1,6 @@
 //! What the backend still has to answer, in order, and what each answer is for.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::BytesMut;
 
@@ -8,7 +8,7 @@ use super::belief::Belief;
 use super::control::Block;
 use super::frame::{self, Frame, Report};
 use super::script::Script;
-use super::settings::{SNAPSHOT, Settings};
+use super::settings::{self, Settings};
 
 /// The sending half of the exchange with the backend: bytes to write, and the answers that they will bring.
 #[derive(Debug, Default)]
@@ -99,8 +99,8 @@ impl Exchange {
     }
 
     /// Reads the session's settings. Legal only where no batch is open.
-    pub(super) fn snapshot(&mut self) {
-        frame::put_query(&mut self.out, SNAPSHOT.as_bytes());
+    pub(super) fn snapshot(&mut self, custom: &BTreeSet<String>) {
+        frame::put_query(&mut self.out, settings::snapshot(custom).as_bytes());
         self.expect(What::Snapshot { rows: Vec::new() }, Owner::Sandbox, Block::Idle);
         self.loaded.pending = true;
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::control::{self, Action, Answer, Block, Course, Place};
 use super::expect::{Exchange, Owner, What};
@@ -56,7 +56,7 @@ impl Session {
         self.dirty = true;
         match self.statements.get(name).cloned() {
             Some(Some(prepared)) => {
-                self.look_at(&prepared.0, &prepared.1);
+                self.look_at(&prepared.0, &prepared.1, &bound(body).unwrap_or_default());
                 self.portals.insert(portal.to_vec(), prepared);
             }
             _ => {
@@ -104,9 +104,12 @@ impl Session {
         let portal = cstr(&mut body)?;
         let on_error = self.open_batch(link);
         self.dirty = true;
-        let place = if self.executed { Place::AmongOthers } else { Place::Alone };
-        self.executed = true;
-        let action = self.portals.get(portal).map(|p| self.action(&p.0, &p.1, place, link));
+        let prepared = self.portals.get(portal).cloned();
+        let ends = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. }));
+        // What ends a transaction ends the implicit one of a batch as well.
+        let place = if self.executed || ends { Place::AmongOthers } else { Place::Alone };
+        self.executed = !ends;
+        let action = prepared.map(|p| self.action(&p.0, &p.1, place, link));
         let Some(Action { warning, course, after, on_error: refused }) = action else {
             link.out.extend_from_slice(frame.bytes());
             link.expect(What::Execute { refused: None }, Owner::Client, on_error);
@@ -130,7 +133,7 @@ impl Session {
                 return Ok(());
             }
         };
-        if after.block == Block::Idle && self.belief.block != Block::Idle {
+        if ends {
             self.forget_portals();
         }
         for command in &commands {
@@ -182,6 +185,26 @@ fn carrier(kind: &Kind) -> Option<&'static [u8]> {
         Kind::Commit { .. } | Kind::Rollback { .. } | Kind::PrepareTransaction => Some(control::UNDO.as_bytes()),
         _ => None,
     }
+}
+
+/// The values in the body of a Bind, behind its names.
+fn bound(mut body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
+    let formats = body.try_get_u16().ok()?;
+    body = body.get(usize::from(formats) * 2..)?;
+    let count = body.try_get_u16().ok()?;
+    let mut values = Vec::new();
+    for _ in 0..count {
+        let value = match usize::try_from(body.try_get_i32().ok()?) {
+            Ok(length) => {
+                let (value, rest) = body.split_at_checked(length)?;
+                body = rest;
+                Some(value)
+            }
+            Err(_) => None,
+        };
+        values.push(value);
+    }
+    Some(values)
 }
 
 fn cstr<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {

@@ -178,8 +178,10 @@ impl Sandbox {
 /// Waits for sessions whose clients are gone, then ends the others; returns how many there were.
 async fn leave(sessions: Vec<JoinHandle<()>>, shared: &Shared) -> usize {
     // A client that has closed its end is found out by one poll of its session's task.
-    for _ in 0..8 {
+    let mut polls = 0;
+    while polls < 8 && sessions.iter().any(|task| !task.is_finished()) {
         tokio::task::yield_now().await;
+        polls += 1;
     }
     let leaked = sessions.iter().filter(|task| !task.is_finished()).count();
     shared.signals.close();

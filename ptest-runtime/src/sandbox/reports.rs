@@ -14,6 +14,8 @@ pub(super) struct Reader<'a> {
     pub(super) script: Option<&'a Script>,
     /// The client is outside of a transaction block, where a server would not have complained of one.
     pub(super) idle: bool,
+    /// The statement ran inside a block of ours, where the client's string has it from this character on.
+    pub(super) inner: Option<usize>,
 }
 
 impl Reader<'_> {
@@ -23,7 +25,7 @@ impl Reader<'_> {
         let ours = format!("\"{}", self.prefix);
         let renamed = frame.body().windows(ours.len()).any(|w| w == ours.as_bytes());
         let hint = self.hint(frame);
-        if spliced.is_none() && !renamed && hint.is_none() {
+        if spliced.is_none() && !renamed && hint.is_none() && self.inner.is_none() {
             out.extend_from_slice(frame.bytes());
             return;
         }
@@ -31,6 +33,17 @@ impl Reader<'_> {
             let mut hint = hint.map(str::to_owned);
             for (kind, value) in frame::report_fields(frame.body()) {
                 let text = String::from_utf8_lossy(value);
+                if let Some(start) = self.inner {
+                    match kind {
+                        b'W' | b'q' => continue,
+                        b'p' => {
+                            b.put_u8(b'P');
+                            frame::put_cstr(b, text.parse().map_or(0, |p: usize| p + start).to_string().as_bytes());
+                            continue;
+                        }
+                        _ => {}
+                    }
+                }
                 let text = match (kind, spliced) {
                     (b'P', Some(script)) => text.parse().map_or(0, |p| script.position(p)).to_string(),
                     (b'M', _) if renamed => {

@@ -16,6 +16,8 @@ pub(super) struct Script {
     /// The string for the backend; `None`: the client's own.
     pub(super) sql: Option<Vec<u8>>,
     pub(super) steps: VecDeque<Step>,
+    /// The client's string has no statement.
+    pub(super) empty: bool,
     /// Where the client's own text stands: (character in the spliced string, character in the client's), from 0.
     positions: Vec<(usize, usize)>,
 }
@@ -30,6 +32,8 @@ pub(super) struct Step {
     pub(super) answer: Option<Answer>,
     pub(super) after: Belief,
     pub(super) on_error: Block,
+    /// The character of the client's string at which it starts.
+    pub(super) start: usize,
 }
 
 /// A command that is sure to fail where a statement of the client is refused: the string must stop there.
@@ -39,7 +43,8 @@ impl Script {
     /// Replaces what `statements` has of control, for a client that believes to be at `belief`.
     pub(super) fn new(sql: &[u8], statements: &[Statement], mut belief: Belief, ground: &Ground<'_>) -> Script {
         let place = if statements.len() == 1 { Place::Alone } else { Place::AmongOthers };
-        let mut script = Script { sql: None, steps: VecDeque::with_capacity(statements.len()), positions: Vec::new() };
+        let steps = VecDeque::with_capacity(statements.len());
+        let mut script = Script { sql: None, steps, empty: statements.is_empty(), positions: Vec::new() };
         let mut splices = Vec::new();
         for statement in statements {
             let action = control::action(statement, sql, belief, place, ground);
@@ -58,7 +63,8 @@ impl Script {
                 }
             };
             let control::Action { warning, after, on_error, .. } = action;
-            script.steps.push_back(Step { warning, commands, answer, after, on_error });
+            let start = characters(&sql[..statement.range.start]);
+            script.steps.push_back(Step { warning, commands, answer, after, on_error, start });
         }
         if !splices.is_empty() {
             script.splice(sql, splices);
@@ -68,7 +74,7 @@ impl Script {
 
     /// A string in which nothing but names is replaced.
     pub(super) fn of_names(sql: &[u8], splices: Vec<(Range<usize>, String)>) -> Script {
-        let mut script = Script { sql: None, steps: VecDeque::new(), positions: Vec::new() };
+        let mut script = Script { sql: None, steps: VecDeque::new(), empty: true, positions: Vec::new() };
         script.splice(sql, splices);
         script
     }
@@ -88,11 +94,6 @@ impl Script {
     fn copy(&mut self, out: &mut Vec<u8>, sql: &[u8], range: Range<usize>) {
         self.positions.push((characters(out), characters(&sql[..range.start])));
         out.extend_from_slice(&sql[range]);
-    }
-
-    /// Whether the backend gets nothing but blanks: the whole string was control that needs no message.
-    pub(super) fn is_local(&self) -> bool {
-        self.sql.is_some() && self.steps.iter().all(|step| step.commands == 0)
     }
 
     /// The position in the client's string of a position in the spliced one (both from 1, as in an error's field).

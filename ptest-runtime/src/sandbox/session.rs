@@ -16,7 +16,7 @@ use super::expect::{Exchange, Owner, What};
 use super::extended::Prepared;
 use super::frame::{self, Frame, Piece};
 use super::script::Script;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
 
 /// What the client is told when its stream makes no sense; its session ends.
@@ -66,6 +66,8 @@ pub(super) struct Session {
     /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
     pub(super) statements: HashMap<Vec<u8>, Option<Prepared>>,
     pub(super) portals: HashMap<Vec<u8>, Prepared>,
+    /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
+    pub(super) told_read_only: Option<bool>,
     /// `standard_conforming_strings`, which decides where a string ends.
     pub(super) standard_strings: bool,
 }
@@ -96,6 +98,7 @@ impl Session {
             ended: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            told_read_only: None,
             standard_strings: true,
         }
     }
@@ -181,17 +184,18 @@ impl Session {
         let text = query_text(frame);
         let statements = self.split(text);
         self.note(text);
-        // A simple query destroys the unnamed statement.
+        for statement in &statements {
+            self.look_at(statement, text, &[]);
+        }
+        let alone = matches!(&statements[..], [only] if self.control_alone(only, text, link));
+        // A simple query destroys the unnamed statement and portal.
+        self.portals.remove(&b""[..]);
         if self.statements.remove(&b""[..]).is_some() {
             let name = self.backend_name(b"");
-            link.close(b'S', &name, Owner::Sandbox, self.belief.block.after_error());
+            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
+            frame::put(&mut link.out, b'H', |_| {});
         }
-        for statement in &statements {
-            self.look_at(statement, text);
-        }
-        if let [only] = &statements[..]
-            && self.control_alone(only, text, link)
-        {
+        if alone {
             return;
         }
         let begins = matches!(statements.first(), Some(Statement { kind: Kind::Begin { .. }, .. }));
@@ -224,16 +228,20 @@ impl Session {
         if let Some(warning) = &warning {
             warning.put(&mut bytes);
         }
-        // An error inside a block must fail the backend's transaction too.
-        if matches!(answer, Answer::Error(_)) && self.belief.block != Block::Idle {
-            return false;
-        }
+        let idle = self.belief.block == Block::Idle;
+        let after = match answer {
+            // An error inside a block must fail the backend's transaction too.
+            Answer::Error(_) if !idle => return false,
+            Answer::Error(_) => after,
+            _ if idle && after.block == Block::Idle => after.ended(true),
+            _ => after,
+        };
         answer.put(true, &mut bytes);
         if matches!(statement.kind, Kind::Commit { .. } | Kind::Rollback { .. }) {
             self.forget_portals();
         }
         self.belief = after;
-        frame::put_ready(&mut bytes, after.block.status());
+        self.put_ready(after, &mut bytes);
         link.expect(What::Local { bytes, belief: after }, Owner::Client, on_error);
         if !commands.is_empty() {
             link.commands(&commands.join(";"));
@@ -271,6 +279,19 @@ impl Session {
         }
     }
 
+    /// Writes `ReadyForQuery`, and before it what the client must know of its settings.
+    pub(super) fn put_ready(&mut self, belief: Belief, out: &mut BytesMut) {
+        let read_only = belief.defaults.mode.read_only;
+        if self.told_read_only.is_some_and(|told| told != read_only) {
+            self.told_read_only = Some(read_only);
+            frame::put(out, b'S', |b| {
+                frame::put_cstr(b, b"default_transaction_read_only");
+                frame::put_cstr(b, if read_only { b"on" } else { b"off" });
+            });
+        }
+        frame::put_ready(out, belief.block.status());
+    }
+
     pub(super) fn forget_portals(&mut self) {
         self.portals.clear();
     }
@@ -284,11 +305,16 @@ impl Session {
         sql::split(text, self.standard_strings)
     }
 
-    /// Notes what a commit must do more for, from now on.
-    pub(super) fn look_at(&mut self, statement: &Statement, text: &[u8]) {
-        if statement.kind != Kind::Other || statement.hints != Hints::empty() {
-            self.duties.borrow_mut().note(statement, text);
-            self.touched.note(statement);
+    /// Notes what a commit must do more for, from now on; `values` are the parameters of the statement, where bound.
+    pub(super) fn look_at(&mut self, statement: &Statement, text: &[u8], values: &[Option<&[u8]>]) {
+        if statement.kind == Kind::Other && statement.hints == Hints::empty() {
+            return;
+        }
+        let mut duties = self.duties.borrow_mut();
+        duties.note(statement, text);
+        self.touched.note(statement);
+        if statement.hints.contains(Hints::SET_CONFIG) {
+            duties.note_calls(&mut self.touched, settings::calls(&text[statement.range.clone()], values));
         }
     }
 

@@ -3,7 +3,7 @@
 //! A setting changed in a transaction belongs to it, and is rolled back by the server; so what a session has is read from
 //! the server, after each batch that may have changed something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Buf;
 
@@ -11,16 +11,30 @@ use bytes::Buf;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings(BTreeMap<String, String>);
 
-/// Reads the settings of the session that has the turn. Roles are not among those that the view shows.
-pub(super) const SNAPSHOT: &str = "SELECT name, setting FROM pg_catalog.pg_settings \
-    WHERE source = 'session' AND name NOT LIKE 'transaction\\_%' \
-    UNION ALL SELECT 'session_authorization', session_user \
-    UNION ALL SELECT 'role', pg_catalog.current_setting('role')";
+/// The query that reads the settings of the session that has the turn. Roles and settings of the client's own making
+/// are not among those that the view shows.
+pub(super) fn snapshot(custom: &BTreeSet<String>) -> String {
+    format!(
+        "SELECT name, setting FROM ({}) p WHERE source = 'session' AND name NOT LIKE 'transaction\\_%' \
+         UNION ALL SELECT 'session_authorization', session_user \
+         UNION ALL SELECT 'role', pg_catalog.current_setting('role')",
+        all(custom)
+    )
+}
+
+fn all(custom: &BTreeSet<String>) -> String {
+    let mut all = "SELECT name, setting, source, reset_val FROM pg_catalog.pg_settings".to_owned();
+    for name in custom {
+        let value = format!("pg_catalog.current_setting({}, true)", literal(name));
+        all.push_str(&format!(" UNION ALL SELECT {}, {value}, 'session', '' WHERE {value} IS NOT NULL", literal(name)));
+    }
+    all
+}
 
 const ROLES: [&str; 2] = ["session_authorization", "role"];
 
 impl Settings {
-    /// The answer to [`SNAPSHOT`], for a backend that connected as `user`.
+    /// The answer to [`snapshot`], for a backend that connected as `user`.
     pub(super) fn of_snapshot(rows: Vec<Vec<Option<String>>>, user: &str) -> Self {
         let pairs = rows.into_iter().filter_map(|mut row| Some((row.first_mut()?.take()?, row.get_mut(1)?.take()?)));
         let own =
@@ -71,7 +85,7 @@ impl Settings {
     }
 
     /// The statement that undoes `SET LOCAL` and its kin, where these are the settings from before: all but `kept`.
-    pub(super) fn restore(&self, kept: &[String], user: &str) -> String {
+    pub(super) fn restore(&self, kept: &[String], custom: &BTreeSet<String>, user: &str) -> String {
         let role = |name: &str, now: &str, default: &str| match kept.iter().any(|k| k == name) {
             true => String::new(),
             false => format!(
@@ -84,12 +98,13 @@ impl Settings {
         let kept: String = kept.iter().map(|name| format!(", {}", literal(name))).collect();
         format!(
             "{}{}SELECT pg_catalog.set_config(p.name, coalesce(s.v, p.reset_val, ''), false) \
-             FROM pg_catalog.pg_settings p \
+             FROM ({all}) p \
              LEFT JOIN (VALUES (NULL::text, NULL::text){pairs}) s(n, v) ON pg_catalog.lower(p.name) = s.n \
              WHERE (p.source = 'session' OR s.n IS NOT NULL) AND p.setting IS DISTINCT FROM coalesce(s.v, p.reset_val, '') \
              AND p.name NOT LIKE 'transaction\\_%' AND pg_catalog.lower(p.name) NOT IN (''{kept})",
             role("session_authorization", "session_user", user),
             role("role", "pg_catalog.current_setting('role')", "none"),
+            all = all(custom),
         )
     }
 }
@@ -108,6 +123,66 @@ fn dotted(name: &str) -> String {
 pub(super) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if text.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// A call of `set_config` in a statement.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    /// `None`: it cannot be told.
+    pub(super) name: Option<String>,
+    /// It lasts to the end of the transaction only.
+    pub(super) local: bool,
+}
+
+/// The calls of `set_config` in a statement, as far as its arguments are constants or parameters with these values.
+pub(super) fn calls(sql: &[u8], values: &[Option<&[u8]>]) -> Vec<Call> {
+    let text = String::from_utf8_lossy(sql);
+    let lower = text.to_ascii_lowercase();
+    let mut calls = Vec::new();
+    for (at, _) in lower.match_indices("set_config") {
+        let Some(open) = lower[at..].find('(').map(|i| at + i + 1) else { break };
+        let arguments = arguments(&lower[open..]);
+        let value = |index: usize| constant(arguments.get(index)?, values);
+        let local = value(2).is_none_or(|v| matches!(&*v, "t" | "true" | "on" | "yes" | "1" | "\u{1}"));
+        calls.push(Call { name: value(0), local });
+    }
+    calls
+}
+
+/// The arguments up to the closing parenthesis.
+fn arguments(text: &str) -> Vec<&str> {
+    let (mut depth, mut quoted, mut start) = (0u32, false, 0);
+    let mut arguments = Vec::new();
+    for (i, c) in text.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            ',' | ')' if depth == 0 => {
+                arguments.push(text[start..i].trim());
+                start = i + 1;
+                if c == ')' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    arguments
+}
+
+fn constant(argument: &str, values: &[Option<&[u8]>]) -> Option<String> {
+    let argument = argument.split("::").next()?.trim();
+    if let Some(number) = argument.strip_prefix('$') {
+        let value = values.get(number.parse::<usize>().ok()?.checked_sub(1)?)?.as_ref()?;
+        return Some(String::from_utf8_lossy(value).to_ascii_lowercase());
+    }
+    match argument.strip_prefix('\'').and_then(|a| a.strip_suffix('\'')) {
+        Some(text) => Some(text.to_owned()),
+        None if argument.chars().all(char::is_alphanumeric) => Some(argument.to_owned()),
+        None => None,
+    }
 }
 
 /// The settings that a client asks for at start-up: its parameters, and those in `options`; the order is the server's.
@@ -187,6 +262,18 @@ mod tests {
         let pairs = |text| options(text).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
         assert_eq!(pairs("-c a=b  -cc.d=e\\ f --work-mem=1MB -B 3"), ["a=b", "c.d=e f", "work_mem=1MB"]);
         assert!(pairs("").is_empty());
+    }
+
+    #[test]
+    fn calls_of_set_config_tell_how_long_they_last() {
+        let shown = |sql: &str, values: &[Option<&[u8]>]| {
+            let call = calls(sql.as_bytes(), values).pop().unwrap();
+            format!("{} {}", call.name.unwrap_or_default(), call.local)
+        };
+        assert_eq!(shown("select set_config('a.b', f(1, ')'), TRUE)", &[]), "a.b true");
+        assert_eq!(shown("select pg_catalog.set_config ( 'A.b' , 'x', false)", &[]), "a.b false");
+        assert_eq!(shown("select set_config($1::text, $2, $3)", &[Some(b"c.d"), None, Some(b"\0")]), "c.d false");
+        assert_eq!(shown("select set_config($1, $2, $3)", &[]), " true");
     }
 
     #[test]

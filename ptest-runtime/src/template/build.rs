@@ -85,15 +85,29 @@ async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -
 pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -> Result<(), TemplateError> {
     let template = template_name(&schema.fingerprint);
     let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
-    let sql = create_clone_sql(admin, &template, name);
+    // Two processes may miss the same slot at once; the second finds it complete.
+    let key = format!("pg_catalog.hashtextextended({}, 0)", quote_literal(name));
+    admin.run(&format!("SELECT pg_catalog.pg_advisory_lock({key})")).await.map_err(failed)?;
+    let cloned = complete_clone(admin, &template, name).await.map_err(failed);
+    let _ = admin.try_run(&format!("SELECT pg_catalog.pg_advisory_unlock({key})")).await;
+    cloned
+}
+
+/// Makes a clone, or completes one that a process has left unfinished: it stays closed to connections until then.
+async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
+    let is_open =
+        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datallowconn AND datname = {}", quote_literal(name));
+    if !admin.run(&is_open).await?.is_empty() {
+        return Ok(());
+    }
+    let sql = create_clone_sql(admin, template, name);
     match retry(admin, &sql).await {
         Err(ServerError::Admin { source: QueryError::Db(e), .. }) if matches!(e.code.as_str(), "42P04" | "23505") => {}
-        other => other.map_err(failed)?,
+        other => other?,
     }
-    // The clone is closed until it has what cloning leaves out, also when this process dies here.
-    let statements = admin.run(&settings_sql(&template, name)).await.map_err(failed)?;
+    let statements = admin.run(&settings_sql(template, name)).await?;
     for statement in statements.into_iter().flatten().flatten() {
-        admin.run(&statement).await.map_err(failed)?;
+        admin.run(&statement).await?;
     }
     Ok(())
 }

@@ -100,9 +100,10 @@ impl SqliteTest {
         Ok(self.copy_options())
     }
 
-    /// As many connections as `#[sqlx::test]` allows: a test never waits for one.
+    /// As many connections as `#[sqlx::test]` allows: a test never waits for one. None is lost, or grows old.
     pub(crate) fn pool_options() -> SqlitePoolOptions {
-        SqlitePoolOptions::new().max_connections(1000)
+        let options = SqlitePoolOptions::new().max_connections(1000).test_before_acquire(false);
+        options.idle_timeout(None).max_lifetime(None)
     }
 
     /// The address of the slot's copy.
