@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-use super::names::{private_name, slot_name, template_name};
+use super::names::{private_name, private_prefix, slot_name, template_name};
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
 /// One template is built on a server at a time: roles and other objects of the whole cluster are not private to it.
 const BUILD_LOCK: i64 = 0x7074_6573_7401;
+
+/// With the slot's name: one process at a time makes it.
+const CLONE_LOCK: i32 = 0x7074_6573;
 
 /// How long another backend may take to let go of a database that must be renamed or copied.
 const LET_GO: Duration = Duration::from_secs(10);
@@ -48,14 +51,37 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     }
     .await;
     match built {
-        Ok(()) => crate::progress(&format!(
-            "built the template {template} in {:.1} s (once per set of migrations)",
-            started.elapsed().as_secs_f64()
-        )),
+        Ok(()) => {
+            crate::progress(&format!(
+                "built the template {template} in {:.1} s (once per set of migrations)",
+                started.elapsed().as_secs_f64()
+            ));
+            sweep(admin, &schema.fingerprint).await.map_err(failed)?;
+        }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
-        Err(_) => drop(retry(admin, &format!("DROP DATABASE IF EXISTS {}", quote_ident(&private))).await),
+        Err(_) => discard(admin, &private).await,
     }
     built
+}
+
+/// Drops what processes left that were killed while they built the same template: the caller's lock says that nobody
+/// builds it, and the template beside them that they are ptest's.
+async fn sweep(admin: &mut Admin, fingerprint: &str) -> Result<(), ServerError> {
+    let prefix = quote_literal(&private_prefix(fingerprint));
+    let sql =
+        format!("SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, {prefix})");
+    for name in admin.run(&sql).await?.into_iter().flatten().flatten() {
+        discard(admin, &name).await;
+    }
+    Ok(())
+}
+
+/// Drops a database under construction, with the backends that a killed process may have left in it.
+async fn discard(admin: &mut Admin, name: &str) {
+    let name = quote_ident(name);
+    // It was killed just before the renaming, if it is a template already, and cannot be dropped as such.
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} WITH IS_TEMPLATE false")).await;
+    let _ = admin.try_run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
 }
 
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
@@ -73,13 +99,31 @@ async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -
 pub(crate) async fn clone_slot(admin: &mut Admin, schema: &Schema, slot: u32) -> Result<(), TemplateError> {
     let name = slot_name(&schema.fingerprint, slot);
     let template = template_name(&schema.fingerprint);
-    let failed = |source| TemplateError::Clone { name: name.clone(), source };
-    create(admin, &name, Some(&template)).await.map_err(failed)?;
-    // The clone is closed until it has what cloning leaves out, also when this process dies here.
-    let mut rest = settings_and_grants(admin, &template, &name).await.map_err(failed)?;
-    rest.push(format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(&name)));
+    let lock = format!("({CLONE_LOCK}, pg_catalog.hashtext({}))", quote_literal(&name));
+    let cloned = async {
+        // Two that alter one database at once are both in danger of an error (XX000).
+        admin.run(&format!("SELECT pg_advisory_lock{lock}")).await?;
+        if !is_open(admin, &name).await? {
+            clone(admin, &template, &name).await?;
+        }
+        admin.run(&format!("SELECT pg_advisory_unlock{lock}")).await.map(drop)
+    };
+    cloned.await.map_err(|source| TemplateError::Clone { name: name.clone(), source })
+}
+
+async fn is_open(admin: &mut Admin, name: &str) -> Result<bool, ServerError> {
+    let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {} AND datallowconn", quote_literal(name));
+    Ok(!admin.run(&sql).await?.is_empty())
+}
+
+/// Clones a database, or finishes what another process has begun: the clone is closed until it has what cloning leaves
+/// out, also when this process dies here.
+async fn clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
+    create(admin, name, Some(template)).await?;
+    let mut rest = settings_and_grants(admin, template, name).await?;
+    rest.push(format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(name)));
     for statement in rest {
-        admin.run(&statement).await.map_err(failed)?;
+        admin.run(&statement).await?;
     }
     Ok(())
 }
