@@ -7,6 +7,8 @@ mod isolation;
 mod outcomes;
 mod package;
 mod parameters;
+mod processes;
 mod rerun;
 mod sequences;
+mod target;
 mod templates;
