@@ -9,6 +9,8 @@ mod package;
 mod parameters;
 mod processes;
 mod rerun;
+mod scratch_server;
 mod sequences;
+mod servers;
 mod target;
 mod templates;

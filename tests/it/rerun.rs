@@ -52,6 +52,11 @@ impl Rerun {
         self
     }
 
+    pub(crate) fn without(mut self, name: &str) -> Rerun {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Takes the migrations of another package.
     pub(crate) fn package(self, package: &Package) -> Rerun {
         self.env("CARGO_MANIFEST_DIR", package.path())
