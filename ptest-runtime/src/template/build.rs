@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-use super::names::{private_name, template_name};
+use super::names::{private_name, private_prefix, template_name};
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
@@ -61,13 +61,34 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
                 "built the template {template} in {:.1} s (once per set of migrations)",
                 started.elapsed().as_secs_f64()
             ));
+            sweep(admin, &schema.fingerprint).await.map_err(failed)?;
             // Rare, and when old ones fall out of use.
             crate::reaper::start(admin.address());
         }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
-        Err(_) => drop(retry(admin, &format!("DROP DATABASE IF EXISTS {}", quote_ident(&private))).await),
+        Err(_) => discard(admin, &private).await,
     }
     built
+}
+
+/// Drops what processes left that were killed while they built the same template: the caller's lock says that nobody
+/// builds it, and the template beside them that they are ptest's.
+async fn sweep(admin: &mut Admin, fingerprint: &str) -> Result<(), ServerError> {
+    let prefix = quote_literal(&private_prefix(fingerprint));
+    let sql =
+        format!("SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, {prefix})");
+    for name in admin.run(&sql).await?.into_iter().flatten().flatten() {
+        discard(admin, &name).await;
+    }
+    Ok(())
+}
+
+/// Drops a database under construction, with the backends that a killed process may have left in it.
+async fn discard(admin: &mut Admin, name: &str) {
+    let name = quote_ident(name);
+    // It was killed just before the renaming, if it is a template already, and cannot be dropped as such.
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} WITH IS_TEMPLATE false")).await;
+    let _ = admin.try_run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
 }
 
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
