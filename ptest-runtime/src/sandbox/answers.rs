@@ -7,7 +7,7 @@ use super::commit::DECLARED;
 use super::control::{self, Answer, Block};
 use super::expect::{Exchange, Expected, Owner, What};
 use super::frame::{self, Frame, Piece, Report};
-use super::reports::{Reader, error_text};
+use super::reports::{self, Reader, error_text};
 use super::script::Script;
 use super::session::Session;
 use super::settings::{self, Settings};
@@ -33,7 +33,8 @@ impl Session {
         };
         match frame.tag() {
             b'N' | b'A' => {
-                if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
+                let shown = link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox);
+                if shown && !reports::is_about_rollback(frame) {
                     self.release_held(out);
                     self.reader(None).put(frame, out);
                 }
@@ -166,6 +167,7 @@ impl Session {
         match &mut front.what {
             What::Query(script) => {
                 let step = script.steps.pop_front();
+                step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
                 let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
                 match step {
                     Some(step) if step.commands <= 1 && matches!(step.answer, Some(Answer::Error(_))) => {

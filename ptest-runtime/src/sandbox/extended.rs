@@ -167,17 +167,16 @@ impl Session {
             link.expect(What::Execute { refused: None }, Owner::Client, on_error);
             return Ok(());
         };
-        let mut bytes = BytesMut::new();
         if let Some(warning) = &warning {
+            let mut bytes = BytesMut::new();
             warning.put(&mut bytes);
+            link.expect(What::Local { bytes, belief: self.belief }, Owner::Client, on_error);
         }
+        let mut bytes = BytesMut::new();
         let local = |bytes| What::Local { bytes, belief: after };
         let (commands, answer) = match course {
             Course::Replaced(commands, answer) => (commands, answer),
             Course::Sent(_) => {
-                if !bytes.is_empty() {
-                    link.expect(What::Local { bytes, belief: self.belief }, Owner::Client, on_error);
-                }
                 link.out.extend_from_slice(frame.bytes());
                 link.expect(What::Execute { refused: None }, Owner::Client, refused);
                 link.expect(local(BytesMut::new()), Owner::Client, refused);

@@ -85,6 +85,12 @@ impl Reader<'_> {
     }
 }
 
+/// The server warns of a portal that was bound in a failed transaction when we roll back to the savepoint below it.
+pub(super) fn is_about_rollback(notice: &Frame) -> bool {
+    frame::report_fields(notice.body())
+        .any(|(kind, text)| kind == b'M' && text.starts_with(b"skipping cleanup for portal"))
+}
+
 /// Writes an error that ends the session, from one that the server did not mean so.
 pub(super) fn put_fatal(frame: &Frame, out: &mut BytesMut) {
     frame::put(out, b'E', |b| {
