@@ -170,7 +170,7 @@ impl Session {
                 step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
                 let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
                 match step {
-                    Some(step) if step.commands <= 1 && matches!(step.answer, Some(Answer::Error(_))) => {
+                    Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
                         step.answer.iter().for_each(|answer| answer.put(true, out));
                     }
                     step => {
@@ -247,6 +247,9 @@ impl Session {
         }
         let kept = status != b'E' && !self.doomed;
         if !kept || self.dirty {
+            if std::mem::take(&mut self.unnamed_portal) {
+                link.close(b'P', b"", Owner::Sandbox, Block::Idle);
+            }
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
             let plain = self.duties.borrow().is_plain(&self.touched);
             if !plain && (kept || self.touched.any) {

@@ -186,6 +186,7 @@ impl Session {
         };
         if ends && !done {
             self.forget_portals();
+            link.close(b'P', b"", Owner::Part, refused);
         } else if let Some(portal) = self.portals.get_mut(portal) {
             portal.done = true;
         }

@@ -38,6 +38,8 @@ pub(super) struct Step {
 
 /// A command that is sure to fail where a statement of the client is refused: the string must stop there.
 pub(super) const REFUSED: &str = "ROLLBACK TO SAVEPOINT _ptest_refused";
+/// What its error names.
+pub(super) const REFUSED_NAME: &str = "_ptest_refused";
 
 /// A command that does nothing. The answer to a statement that needs no command would else come before the server has
 /// found the string to be without a syntax error.
