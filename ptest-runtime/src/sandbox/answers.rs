@@ -39,7 +39,7 @@ impl Session {
                     self.reader(None).put(frame, out);
                 }
             }
-            b'S' => self.parameter(frame, link, out),
+            b'S' => self.parameter(frame, link),
             b'E' => self.error(frame, link, out)?,
             b'Z' => self.ready(frame, link, out)?,
             _ => self.answer(frame, link, out)?,
@@ -61,16 +61,15 @@ impl Session {
         }
     }
 
-    /// The server reports a parameter of the session that has the turn.
-    fn parameter(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) {
-        if let Some((name, value)) = link.loaded.report(frame)
-            && name == "standard_conforming_strings"
-        {
+    /// The server reports a parameter of the session that has the turn. It does so before each `ReadyForQuery`; the
+    /// client hears at its own what has changed since it was last told.
+    fn parameter(&mut self, frame: &Frame, link: &mut Exchange) {
+        let Some((name, value)) = link.loaded.report(frame) else { return };
+        if name == "standard_conforming_strings" {
             self.standard_strings = value == "on";
         }
         if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
-            let out = if self.held.is_empty() { out } else { &mut self.held };
-            out.extend_from_slice(frame.bytes());
+            self.reports.insert(name, value);
         }
     }
 

@@ -177,6 +177,9 @@ impl Session {
         let (commands, answer) = match course {
             Course::Replaced(commands, answer) => (commands, answer),
             Course::Sent(_) => {
+                if let Some(portal) = self.portals.get_mut(portal) {
+                    portal.done |= warning.is_some();
+                }
                 link.out.extend_from_slice(frame.bytes());
                 link.expect(What::Execute { refused: None }, Owner::Client, refused);
                 link.expect(local(BytesMut::new()), Owner::Client, refused);

@@ -4,7 +4,7 @@
 //! in `extended`, the other direction in `answers`.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -66,8 +66,10 @@ pub(super) struct Session {
     pub(super) portals: HashMap<Vec<u8>, Portal>,
     pub(super) unanswered: VecDeque<Before>,
     pub(super) unnamed_portal: bool,
-    /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
-    pub(super) told_read_only: Option<bool>,
+    /// The parameters as the client was last told.
+    pub(super) told: BTreeMap<String, String>,
+    /// What the server has reported of them since.
+    pub(super) reports: BTreeMap<String, String>,
     /// `standard_conforming_strings`, which decides where a string ends.
     pub(super) standard_strings: bool,
 }
@@ -99,7 +101,8 @@ impl Session {
             portals: HashMap::new(),
             unanswered: VecDeque::new(),
             unnamed_portal: false,
-            told_read_only: None,
+            told: BTreeMap::new(),
+            reports: BTreeMap::new(),
             standard_strings: true,
         }
     }
@@ -297,13 +300,17 @@ impl Session {
 
     /// Writes `ReadyForQuery`, and before it what the client must know of its settings.
     pub(super) fn put_ready(&mut self, belief: Belief, out: &mut BytesMut) {
-        let read_only = belief.defaults.mode.read_only;
-        if self.told_read_only.is_some_and(|told| told != read_only) {
-            self.told_read_only = Some(read_only);
-            frame::put(out, b'S', |b| {
-                frame::put_cstr(b, b"default_transaction_read_only");
-                frame::put_cstr(b, if read_only { b"on" } else { b"off" });
-            });
+        const READ_ONLY: &str = "default_transaction_read_only";
+        if self.told.contains_key(READ_ONLY)
+            && let Some(value) = belief.show(READ_ONLY)
+        {
+            self.reports.insert(READ_ONLY.to_owned(), value);
+        }
+        for (name, value) in std::mem::take(&mut self.reports) {
+            if self.told.get(&name) != Some(&value) {
+                frame::put_parameter(out, &name, &value);
+                self.told.insert(name, value);
+            }
         }
         frame::put_ready(out, belief.block.status());
     }
