@@ -8,6 +8,7 @@ mod differential;
 mod outcomes;
 mod parameters;
 mod rerun;
+mod sandbox_faults;
 mod sandbox_rules;
 mod sequences;
 mod wire;

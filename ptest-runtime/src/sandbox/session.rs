@@ -19,6 +19,9 @@ use super::script::Script;
 use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
 
+/// The server's limit for a message without data of the user's.
+const SMALL: usize = 10_000;
+
 /// What the client is told when its stream makes no sense; its session ends.
 #[derive(Debug)]
 pub(super) struct Malformed(pub(super) String);
@@ -144,6 +147,7 @@ impl Session {
         if self.skipping && !matches!(frame.tag(), b'S' | b'X') {
             return Ok(());
         }
+        self.check(frame)?;
         self.rest = missing;
         match frame.tag() {
             b'Q' => self.query(frame, link),
@@ -170,6 +174,21 @@ impl Session {
             tag => return Err(Malformed(format!("invalid frontend message type {tag}"))),
         }
         Ok(())
+    }
+
+    /// Refuses what would make the server close its connection.
+    fn check(&self, frame: &Frame) -> Result<(), Malformed> {
+        let tag = frame.tag();
+        if self.copying_in && !matches!(tag, b'd' | b'c' | b'f' | b'H' | b'S' | b'X') {
+            return Err(Malformed("terminating connection because protocol synchronization was lost".to_owned()));
+        }
+        let fits = match tag {
+            b'Q' => frame.body().iter().position(|b| *b == 0) == frame.body().len().checked_sub(1),
+            b'H' | b'S' => frame.body().is_empty(),
+            b'D' | b'E' | b'C' | b'c' | b'f' | b'X' => frame.body().len() < SMALL,
+            _ => true,
+        };
+        if fits { Ok(()) } else { Err(Malformed("invalid message format".to_owned())) }
     }
 
     /// Copy data, or the rest of a large frame. What has been begun must be finished, whatever happened since.
