@@ -1,8 +1,9 @@
 //! The context that a test's parameters are made from.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::config::Config;
+use crate::database::{self, OwnDatabase, Stopper};
 #[cfg(feature = "sqlx-sqlite")]
 use crate::drivers::sqlx_sqlite::SqliteTest;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
@@ -10,7 +11,7 @@ use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
 use crate::server::{self, Address};
 use crate::template::Schema;
-use crate::test::Test;
+use crate::test::{Isolation, Test};
 
 /// What a parameter of a test is made from: the test's name, and its databases, leased when first asked for.
 #[derive(Debug)]
@@ -21,14 +22,22 @@ pub struct Context {
     sqlite: Option<SqliteTest>,
     clock_hold: ClockHold,
     /// What a deadline interrupts, once there is something.
-    interrupt: Arc<OnceLock<Prober>>,
+    interrupt: Arc<OnceLock<Interrupt>>,
 }
 
-/// The test's PostgreSQL database: a leased slot, and the sandbox that is open in it.
+/// The test's PostgreSQL database.
 #[derive(Debug)]
-pub(crate) struct Postgres {
-    slot: Slot,
-    opened: Opened,
+pub(crate) enum Postgres {
+    /// A leased slot, and the sandbox that is open in it.
+    Slot(Slot, Opened),
+    /// A clone of the test's own.
+    Own(OwnDatabase),
+}
+
+#[derive(Debug)]
+enum Interrupt {
+    Sandbox(Prober),
+    Connections(Stopper),
 }
 
 impl Context {
@@ -59,18 +68,18 @@ impl Context {
     /// Ends the test's sessions, from another thread, when the time is up.
     pub(crate) fn interrupter(&self) -> impl FnOnce() + Send + 'static {
         let interrupt = Arc::clone(&self.interrupt);
-        move || {
-            if let Some(sandbox) = interrupt.get() {
-                sandbox.interrupt();
-            }
+        move || match interrupt.get() {
+            Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
+            Some(Interrupt::Connections(connections)) => connections.stop(),
+            None => {}
         }
     }
 
-    /// The test's PostgreSQL database: leased, its sandbox open, its fixtures loaded.
+    /// The test's PostgreSQL database: leased, open, its fixtures loaded.
     pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
         if self.postgres.is_none() {
             let postgres = self.postgres.insert(Postgres::open(self.test).await?);
-            let _ = self.interrupt.set(postgres.slot.prober());
+            let _ = self.interrupt.set(postgres.interrupt());
             // Where one fails, the slot is closed with the test, and as clean as ever.
             for fixture in self.test.fixtures {
                 crate::drivers::fixture::load(postgres, fixture).await?;
@@ -84,7 +93,7 @@ impl Context {
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
             let config = Config::get()?;
-            let schema = Schema::of(self.test, &config.target_dir)?;
+            let schema = schema(self.test)?;
             self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
@@ -110,60 +119,133 @@ impl Context {
 #[doc(hidden)]
 pub fn start_body(cx: &mut Context) {
     if cx.test.start_paused {
-        cx.clock_hold.pause(cx.postgres.as_ref().map(|p| p.slot.prober()));
+        #[cfg(feature = "sqlx-sqlite")]
+        if cx.sqlite.is_some() {
+            cx.clock_hold.sqlite.start();
+        }
+        cx.clock_hold.pause(cx.postgres.as_ref().and_then(Postgres::prober));
     }
 }
 
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = Schema::of(test, &config.target_dir)?;
-        let slot = lease_slot(config, &schema).await?;
-        let opened = slot.open().await?;
-        Ok(Postgres { slot, opened })
+        let schema = schema(test)?;
+        let postgres = match test.isolation {
+            Isolation::Transaction => {
+                let slot =
+                    on_server(config, async |server| lease::lease(server, &schema, config.slot_hint).await).await?;
+                let opened = slot.open().await?;
+                Postgres::Slot(slot, opened)
+            }
+            Isolation::Database => {
+                Postgres::Own(on_server(config, async |server| database::lease(server, &schema).await).await?)
+            }
+        };
+        Ok(postgres)
     }
 
-    /// Where clients of the test find the sandbox.
+    /// Where clients of the test find its database: in the sandbox, or on the server.
     pub(crate) fn address(&self) -> Address {
-        Address {
-            endpoint: server::Endpoint::Unix { folder: self.opened.folder.clone(), port: self.opened.port },
-            user: self.slot.server().user.clone(),
-            password: None,
-            database: self.slot.database().to_owned(),
-            origin: "the test's sandbox".to_owned(),
+        match self {
+            Postgres::Slot(slot, opened) => Address {
+                endpoint: server::Endpoint::Unix { folder: opened.folder.clone(), port: opened.port },
+                user: slot.server().user.clone(),
+                password: None,
+                database: slot.database().to_owned(),
+                origin: "the test's sandbox".to_owned(),
+            },
+            Postgres::Own(own) => own.address(),
         }
     }
 
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Postgres::Slot(slot, _) => slot.database(),
+            Postgres::Own(own) => own.name(),
+        }
+    }
+
+    /// A small number of the test's own.
+    pub(crate) async fn number(&self) -> crate::Result<u32> {
+        match self {
+            Postgres::Slot(slot, _) => Ok(slot.number()),
+            Postgres::Own(own) => own.number(Config::get()?.slot_hint).await,
+        }
+    }
+
+    fn prober(&self) -> Option<Prober> {
+        match self {
+            Postgres::Slot(slot, _) => Some(slot.prober()),
+            Postgres::Own(_) => None,
+        }
+    }
+
+    fn interrupt(&self) -> Interrupt {
+        match self {
+            Postgres::Slot(slot, _) => Interrupt::Sandbox(slot.prober()),
+            Postgres::Own(own) => Interrupt::Connections(own.stopper()),
+        }
     }
 
     fn close(self) -> crate::Result<()> {
-        let verdict = self.slot.close();
-        match verdict.lost {
-            None => {
-                lease::release(self.slot);
-                Ok(())
-            }
-            Some(Loss::Escaped) => Err(lease::LeaseError::Escaped { database: self.slot.database().to_owned() }.into()),
-            Some(Loss::Broken(why)) => {
-                eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+        match self {
+            Postgres::Slot(slot, _) => close_slot(slot),
+            Postgres::Own(own) => {
+                let name = own.name().to_owned();
+                for leak in own.close() {
+                    eprintln!(
+                        "ptest: warning: a connection to the test's database {name} was still open after the test, and is \
+                         ended. Its last query: {}",
+                        leak.query
+                    );
+                }
                 Ok(())
             }
         }
     }
 }
 
-/// Leases a slot on the server of this process's tests, which is started if it turns out not to run.
-async fn lease_slot(config: &Config, schema: &Schema) -> crate::Result<Slot> {
+fn close_slot(slot: Slot) -> crate::Result<()> {
+    let verdict = slot.close();
+    match verdict.lost {
+        None => {
+            lease::release(slot);
+            Ok(())
+        }
+        Some(Loss::Escaped) => Err(lease::LeaseError::Escaped { database: slot.database().to_owned() }.into()),
+        Some(Loss::Broken(why)) => {
+            eprintln!("ptest: warning: database {} is given up: {why}", slot.database());
+            Ok(())
+        }
+    }
+}
+
+/// Leases something on the server of this process's tests, which is started if it turns out not to run.
+async fn on_server<T>(config: &Config, lease: impl AsyncFn(&Address) -> crate::Result<T>) -> crate::Result<T> {
     let server = server::find(config)?;
-    match lease::lease(&server, schema, config.slot_hint).await {
+    match lease(&server).await {
         Err(error) if error.is_no_server() => match server::revive(config)? {
-            Some(server) => lease::lease(&server, schema, config.slot_hint).await,
+            Some(server) => lease(&server).await,
             None => Err(error),
         },
         other => other,
     }
+}
+
+/// The schema of a test, found out once per process.
+fn schema(test: &'static Test) -> crate::Result<Schema> {
+    static KNOWN: Mutex<Vec<(&'static Test, Schema)>> = Mutex::new(Vec::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_same = |(other, _): &&(&'static Test, Schema)| {
+        other.manifest_dir == test.manifest_dir && other.migrations.is_same(&test.migrations)
+    };
+    if let Some((_, schema)) = known().iter().find(is_same) {
+        return Ok(schema.clone());
+    }
+    let schema = Schema::of(test, &Config::get()?.target_dir)?;
+    known().push((test, schema.clone()));
+    Ok(schema)
 }
 
 /// A type that can be a parameter of a `#[ptest::db_test]` function.

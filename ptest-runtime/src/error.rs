@@ -77,6 +77,11 @@ impl Error {
     pub(crate) fn is_no_server(&self) -> bool {
         matches!(&*self.kind, ErrorKind::Server(crate::server::ServerError::Connect { .. }))
     }
+
+    /// Whether a connection that served tests before has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::Lease(crate::lease::LeaseError::Gone))
+    }
 }
 
 impl<K: Into<ErrorKind>> From<K> for Error {

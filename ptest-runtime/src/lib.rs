@@ -5,11 +5,13 @@
 
 mod config;
 mod context;
+mod database;
 mod deadline;
 mod drivers;
 mod error;
 mod lease;
 mod param;
+mod reaper;
 mod run;
 mod runtime;
 #[allow(dead_code)]

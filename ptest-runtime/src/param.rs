@@ -4,13 +4,15 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::config::RedactedUrl;
 use crate::context::{Context, FromContext};
 use crate::server::{Address, Endpoint};
 
 /// A URL of the test's PostgreSQL database that any client can connect to: of any language, in this process or another.
 ///
 /// Every connection made with it is a session of the test's sandbox: it sees what the test sees, and is rolled back with
-/// it. The URL names a Unix socket and stops working when the test ends.
+/// it. The URL names a Unix socket and stops working when the test ends. With `isolation = "database"` it names the server
+/// and the test's own database there, and holds the password if the server wants one.
 ///
 /// ```rust,test_harness,no_run
 /// # use ptest_runtime as ptest;
@@ -19,7 +21,7 @@ use crate::server::{Address, Endpoint};
 /// assert!(status.success());
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PgUrl(String);
 
 /// The test's PostgreSQL database by name, for whatever else must follow the lease: a Redis index, a queue's prefix, a
@@ -52,13 +54,21 @@ impl fmt::Display for PgUrl {
     }
 }
 
+/// Without the password.
+impl fmt::Debug for PgUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PgUrl(\"{}\")", RedactedUrl(&self.0))
+    }
+}
+
 impl TestDatabase {
-    /// The database's name on the server: `ptest_<fingerprint>_<slot>`.
+    /// The database's name on the server: `ptest_<fingerprint>_<slot>`, or another with `isolation = "database"`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The number of the slot, from 0; as small as the number of tests that run at once allows.
+    /// The number of the slot, from 0; as small as the number of tests that run at once allows. Tests with
+    /// `isolation = "database"` are counted apart from the others.
     pub fn slot(&self) -> u32 {
         self.slot
     }
@@ -80,8 +90,8 @@ impl FromContext for PgUrl {
 impl FromContext for TestDatabase {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         let test = cx.test_name();
-        let slot = cx.postgres().await?.slot();
-        Ok(TestDatabase { name: slot.database().to_owned(), slot: slot.number(), test })
+        let postgres = cx.postgres().await?;
+        Ok(TestDatabase { name: postgres.name().to_owned(), slot: postgres.number().await?, test })
     }
 }
 
@@ -93,7 +103,9 @@ fn url(address: &Address) -> String {
     let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
     let (host, port) = match &address.endpoint {
         Endpoint::Unix { folder, port } => (escape(&folder.to_string_lossy()), port),
+        Endpoint::Tcp { host, port } if host.contains(':') => (format!("[{host}]"), port),
         Endpoint::Tcp { host, port } => (host.clone(), port),
     };
-    format!("postgresql://{}@{host}:{port}/{}", escape(&address.user), escape(&address.database))
+    let password = address.password.as_ref().map_or(String::new(), |password| format!(":{}", escape(password)));
+    format!("postgresql://{}{password}@{host}:{port}/{}", escape(&address.user), escape(&address.database))
 }

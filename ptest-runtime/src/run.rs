@@ -46,7 +46,8 @@ pub fn run<T: 'static>(
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, runtime::build, |cx, runtime, deadline| {
         let mut deadline = deadline;
-        match runtime.block_on(within(deadline.as_mut(), body(cx))) {
+        let hold = cx.clock_hold().clone();
+        match runtime.block_on(hold.watch(within(deadline.as_mut(), body(cx)))) {
             Some(result) => result,
             None => Err(timeout(test)),
         }

@@ -17,7 +17,11 @@ const BLOCKING_TASKS: Duration = Duration::from_millis(500);
 
 /// What holds a paused clock back: the sandbox to ask, once there is one, and its activity when it was last asked.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct ClockHold(Arc<Mutex<(Option<Prober>, u64)>>);
+pub(crate) struct ClockHold {
+    sandbox: Arc<Mutex<(Option<Prober>, u64)>>,
+    #[cfg(feature = "sqlx-sqlite")]
+    pub(crate) sqlite: crate::sqlite::quiet::Quiet,
+}
 
 /// The runtime of an `async fn`.
 pub(crate) fn build(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
@@ -63,9 +67,19 @@ impl ClockHold {
         tokio::time::pause();
     }
 
+    /// Runs the body where its wakings can be seen.
+    pub(crate) async fn watch<T>(&self, body: impl Future<Output = T>) -> T {
+        #[cfg(feature = "sqlx-sqlite")]
+        return self.sqlite.watch(body).await;
+        #[cfg(not(feature = "sqlx-sqlite"))]
+        body.await
+    }
+
     /// A blocking task keeps tokio's clock from jumping while it runs. So one is started whenever the sandbox is at work,
     /// or has done any since the last time: its answer may not have reached the body yet.
     fn before_park(&self) {
+        #[cfg(feature = "sqlx-sqlite")]
+        self.sqlite.before_park();
         let mut held = self.lock();
         let Some(prober) = &held.0 else { return };
         let Some(activity) = prober.probe() else { return };
@@ -84,6 +98,6 @@ impl ClockHold {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (Option<Prober>, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

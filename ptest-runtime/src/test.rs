@@ -39,6 +39,19 @@ pub enum Migrations {
     Migrator(&'static sqlx::migrate::Migrator),
 }
 
+impl Migrations {
+    /// Whether both name the same source.
+    pub(crate) fn is_same(&self, other: &Migrations) -> bool {
+        match (self, other) {
+            (Migrations::Default, Migrations::Default) | (Migrations::None, Migrations::None) => true,
+            (Migrations::Dir(a), Migrations::Dir(b)) => a == b,
+            #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+            (Migrations::Migrator(a), Migrations::Migrator(b)) => std::ptr::eq(*a, *b),
+            _ => false,
+        }
+    }
+}
+
 /// A script of the argument `fixtures`, embedded at compile time as sqlx does.
 #[derive(Debug)]
 pub struct Fixture {

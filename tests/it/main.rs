@@ -3,14 +3,18 @@
 //! A test that has to fail, to be killed, or to run beside others is ignored, and run by another one in a process of its
 //! own: see `rerun`. The tests stand in modules named after what they are about.
 
+mod database;
+mod differential;
 mod isolation;
 mod outcomes;
 mod package;
 mod parameters;
 mod processes;
 mod rerun;
+mod sandbox_rules;
 mod scratch_server;
 mod sequences;
 mod servers;
 mod target;
 mod templates;
+mod wire;

@@ -1,5 +1,6 @@
 //! The types of sqlx for PostgreSQL.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -61,7 +62,10 @@ fn pool_options() -> PgPoolOptions {
 }
 
 fn connect_options(address: &Address, database: &str) -> PgConnectOptions {
-    let options = PgConnectOptions::new_without_pgpass()
+    // Made new, it looks for sockets of other servers and reads the environment of libpq.
+    static BLANK: LazyLock<PgConnectOptions> = LazyLock::new(PgConnectOptions::new_without_pgpass);
+    let options = BLANK
+        .clone()
         .username(&address.user)
         .password(address.password.as_deref().unwrap_or_default())
         .database(database);

@@ -24,6 +24,9 @@ fn config(address: &crate::server::Address) -> Config {
     use crate::server::Endpoint;
     let mut config = Config::new();
     config.user(&address.user).dbname(&address.database);
+    if let Some(password) = &address.password {
+        config.password(password);
+    }
     match &address.endpoint {
         Endpoint::Unix { folder, port } => config.host_path(folder).port(*port),
         Endpoint::Tcp { host, port } => config.host(host).port(*port),

@@ -167,7 +167,7 @@ async fn make_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Resul
         other => other?,
     };
     template::ensure(&mut admin, schema).await?;
-    template::clone_slot(&mut admin, schema, slot).await?;
+    template::clone_into(&mut admin, schema, &slot_name(&schema.fingerprint, slot)).await?;
     admin.close().await;
     Ok(())
 }

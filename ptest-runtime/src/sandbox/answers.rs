@@ -1,12 +1,16 @@
 //! What becomes of each message of the backend: whose it is, and what the client sees of it.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
-use super::control::{self, Answer, Block, Constraints};
+use super::belief::Belief;
+use super::commit::DECLARED;
+use super::control::{self, Answer, Block};
 use super::expect::{Exchange, Expected, Owner, What};
 use super::frame::{self, Frame, Piece, Report};
+use super::reports::{Reader, error_text};
 use super::script::Script;
 use super::session::Session;
+use super::settings::{self, Settings};
 
 /// The sandbox can no longer vouch for its transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,21 +26,19 @@ impl Session {
     pub(super) fn server(&mut self, piece: &Piece, link: &mut Exchange, out: &mut BytesMut) -> Result<(), Lost> {
         let frame = match piece {
             Piece::Data { bytes, .. } => {
-                if link.expected.front().is_none_or(|e| e.owner == Owner::Client) {
-                    self.release_held(out);
-                    out.extend_from_slice(bytes);
-                }
+                self.rows(bytes, link, out);
                 return Ok(());
             }
             Piece::Frame(frame) | Piece::Head(frame) => frame,
         };
         match frame.tag() {
-            b'N' | b'S' | b'A' => {
+            b'N' | b'A' => {
                 if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
                     self.release_held(out);
-                    self.put_report(frame, None, out);
+                    self.reader(None).put(frame, out);
                 }
             }
+            b'S' => self.parameter(frame, link, out),
             b'E' => self.error(frame, link, out)?,
             b'Z' => self.ready(frame, link, out)?,
             _ => self.answer(frame, link, out)?,
@@ -45,16 +47,42 @@ impl Session {
         Ok(())
     }
 
+    /// Rows and copy data, in portions.
+    fn rows(&mut self, bytes: &[u8], link: &mut Exchange, out: &mut BytesMut) {
+        match link.expected.front_mut() {
+            Some(Expected { what: What::Snapshot { rows }, .. }) => rows.extend_from_slice(bytes),
+            Some(Expected { what: What::Query(script), owner: Owner::Client, .. }) if !script.at_own() => {}
+            Some(Expected { owner: Owner::Part | Owner::Sandbox, .. }) => {}
+            _ => {
+                self.release_held(out);
+                out.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// The server reports a parameter of the session that has the turn.
+    fn parameter(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) {
+        if let Some((name, value)) = link.loaded.report(frame)
+            && name == "standard_conforming_strings"
+        {
+            self.standard_strings = value == "on";
+        }
+        if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
+            let out = if self.held.is_empty() { out } else { &mut self.held };
+            out.extend_from_slice(frame.bytes());
+        }
+    }
+
     /// Writes the answers that need no message of the backend, once everything before them has been answered.
     pub(super) fn put_local(&mut self, link: &mut Exchange, out: &mut BytesMut) {
         while let Some(Expected { what: What::Local { .. }, .. }) = link.expected.front() {
-            if let Some(Expected { what: What::Local { bytes, block }, .. }) = link.expected.pop_front() {
+            if let Some(Expected { what: What::Local { bytes, belief }, .. }) = link.expected.pop_front() {
                 out.extend_from_slice(&bytes);
-                self.block = block;
+                self.settled = belief;
             }
         }
         if let Some(Expected { what: What::Query(script), owner: Owner::Client, .. }) = link.expected.front_mut() {
-            put_local_steps(script, &mut self.block, out);
+            put_finished_steps(script, &mut self.settled, out);
         }
     }
 
@@ -76,7 +104,7 @@ impl Session {
                 self.held_answer(frame, script, out);
                 return Ok(());
             }
-            What::Sync | What::Commands | What::Gate | What::Local { .. } => false,
+            What::Sync | What::Commands | What::Gate | What::Local { .. } | What::Snapshot { .. } => false,
         };
         if tag == b'G' {
             self.begin_copy_in(link);
@@ -102,12 +130,15 @@ impl Session {
     /// A message inside the answer to a simple query.
     fn held_answer(&mut self, frame: &Frame, script: &mut Script, out: &mut BytesMut) {
         self.release_held(out);
-        let own = script.steps.front().is_none_or(|step| step.answer.is_none());
         let completion = matches!(frame.tag(), b'C' | b'I');
-        if own {
+        if script.at_own() {
+            if completion && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take()) {
+                warning.put(out);
+            }
             // The last tag of an autocommit string is the client's only when its commit has succeeded.
-            let target =
-                if completion && *self.constraints.borrow() != Constraints::None { &mut self.held } else { &mut *out };
+            let last = script.steps.len() <= 1 && script.steps.front().is_none_or(|s| s.after.block == Block::Idle);
+            let gated = completion && last && !self.duties.borrow().is_plain(&self.touched);
+            let target = if gated { &mut self.held } else { &mut *out };
             target.extend_from_slice(frame.bytes());
         }
         if !completion {
@@ -115,12 +146,12 @@ impl Session {
         }
         let Some(step) = script.steps.front_mut() else { return };
         step.commands = step.commands.saturating_sub(1);
-        put_finished_steps(script, &mut self.block, out);
+        put_finished_steps(script, &mut self.settled, out);
     }
 
     fn error(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) -> Result<(), Lost> {
         let Some(front) = link.expected.front_mut() else {
-            self.put_report(frame, None, out);
+            self.reader(None).put(frame, out);
             return Ok(());
         };
         if front.owner == Owner::Sandbox && !matches!(front.what, What::Gate) {
@@ -128,46 +159,47 @@ impl Session {
         }
         self.copying_in = false;
         self.held.clear();
+        let on_error = front.on_error;
         match &mut front.what {
             What::Query(script) => {
-                let refused = match script.steps.front_mut() {
-                    Some(step) => {
-                        self.block = step.on_error;
-                        match step.answer.take() {
-                            Some(Answer::Error(report)) if step.commands <= 1 => Some(report),
-                            _ => None,
-                        }
+                let step = script.steps.pop_front();
+                let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
+                match step {
+                    Some(step) if step.commands <= 1 && matches!(step.answer, Some(Answer::Error(_))) => {
+                        step.answer.iter().for_each(|answer| answer.put(true, out));
                     }
-                    None => {
-                        self.block = self.block.after_error();
-                        None
+                    step => {
+                        let held = step.filter(|step| step.answer == Some(Answer::Tag(DECLARED)));
+                        Reader { inner: held.map(|step| step.start), ..self.reader(Some(script)) }.put(frame, out);
                     }
-                };
-                match refused {
-                    Some(report) => report.put(out),
-                    None => put_error(frame, &self.prefix, Some(script), out),
                 }
                 script.steps.clear();
+                self.fail(on_error);
             }
-            What::Gate => {
-                self.block = Block::Idle;
-                put_error(frame, &self.prefix, None, out);
-            }
-            What::Commands => {
-                self.block = front.on_error;
-                put_error(frame, &self.prefix, None, out);
+            What::Gate | What::Commands => {
+                self.reader(None).put(frame, out);
+                self.fail(on_error);
             }
             what => {
-                self.block = front.on_error;
                 match what {
                     What::Execute { refused: Some(report) } => report.put(out),
-                    _ => put_error(frame, &self.prefix, None, out),
+                    what => {
+                        // Only a declaration of ours runs the client's own text inside a block.
+                        let held = matches!(what, What::Execute { .. }) && front.owner == Owner::Part;
+                        Reader { inner: held.then_some(0), ..self.reader(None) }.put(frame, out);
+                    }
                 }
+                self.fail(on_error);
                 link.skip_to_sync();
                 self.skipping = !self.awaiting;
             }
         }
         Ok(())
+    }
+
+    fn fail(&mut self, block: Block) {
+        self.settled = self.settled.at(block);
+        self.belief = self.settled;
     }
 
     fn ready(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) -> Result<(), Lost> {
@@ -180,13 +212,19 @@ impl Session {
         };
         match (what, owner) {
             (What::Commands, Owner::Sandbox) if status == b'T' => {}
+            (What::Snapshot { rows }, _) if status == b'T' => {
+                let loaded = &mut link.loaded;
+                loaded.settings = Settings::of_snapshot(settings::text_rows(&rows), &loaded.user);
+                loaded.pending = false;
+            }
             (What::Gate, _) => {
-                if status == b'T' {
+                let kept = status == b'T';
+                if kept {
                     self.release_held(out);
                 } else {
                     link.commands(control::UNDO);
                 }
-                self.finish_batch(Block::Idle, out);
+                self.finish_batch(self.settled.ended(kept), link, out);
             }
             (_, Owner::Sandbox) => return Err(Lost::Confused(format!("a command of ptest left status {status}"))),
             (_, _) => self.finish_client_batch(status, link, out),
@@ -196,39 +234,41 @@ impl Session {
 
     /// The end of a batch of the client: what a server would do there is an implicit commit or rollback.
     fn finish_client_batch(&mut self, status: u8, link: &mut Exchange, out: &mut BytesMut) {
-        let block = match (self.block, status) {
-            (Block::Idle, _) => Block::Idle,
-            (_, b'E') => Block::Failed,
-            (_, _) => Block::Open,
-        };
-        if block != Block::Idle {
+        if self.settled.block != Block::Idle {
+            let block = if status == b'E' { Block::Failed } else { Block::Open };
             self.release_held(out);
-            return self.finish_batch(block, out);
+            return self.finish_batch(Belief { block, ..self.settled }, link, out);
         }
-        if status == b'E' || self.doomed {
-            self.forget_portals();
-            link.commands(control::UNDO);
-        } else if self.dirty {
-            self.close_portals(link, Owner::Sandbox);
-            if *self.constraints.borrow() != Constraints::None {
-                frame::put_query(&mut link.out, control::keep(&self.constraints.borrow()).join(";").as_bytes());
+        let kept = status != b'E' && !self.doomed;
+        if !kept || self.dirty {
+            let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
+            let plain = self.duties.borrow().is_plain(&self.touched);
+            if !plain && (kept || self.touched.any) {
+                frame::put_query(&mut link.out, commands.as_bytes());
                 return link.expect(What::Gate, Owner::Part, Block::Idle);
             }
-            link.commands(&control::KEEP.join(";"));
+            link.commands(&commands);
         }
         self.release_held(out);
-        self.finish_batch(Block::Idle, out);
+        self.finish_batch(self.settled.ended(kept), link, out);
     }
 
-    fn finish_batch(&mut self, block: Block, out: &mut BytesMut) {
-        self.block = block;
+    fn finish_batch(&mut self, belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
+        if belief.block == Block::Idle {
+            self.forget_portals();
+            if std::mem::take(&mut self.touched).any {
+                link.snapshot(&self.duties.borrow().custom);
+            }
+        }
+        self.settled = belief;
+        self.belief = belief;
         self.awaiting = false;
         self.batch_open = false;
         self.skipping = false;
         self.copying_in = false;
         self.dirty = false;
         self.executed = false;
-        frame::put_ready(out, block.status());
+        self.put_ready(belief, out);
     }
 
     fn release_held(&mut self, out: &mut BytesMut) {
@@ -237,79 +277,30 @@ impl Session {
         }
     }
 
-    fn put_report(&self, frame: &Frame, script: Option<&Script>, out: &mut BytesMut) {
-        if frame.tag() == b'S' {
-            out.extend_from_slice(frame.bytes());
-        } else {
-            put_error(frame, &self.prefix, script, out);
-        }
+    fn reader<'a>(&'a self, script: Option<&'a Script>) -> Reader<'a> {
+        Reader { prefix: &self.prefix, script, idle: self.settled.block == Block::Idle, inner: None }
     }
 }
 
-/// Pops the steps at the front that need nothing more of the backend.
-fn put_finished_steps(script: &mut Script, block: &mut Block, out: &mut BytesMut) {
-    if script.steps.front().is_some_and(|step| step.commands == 0) {
-        put_step(script, block, out);
-        put_local_steps(script, block, out);
+impl Script {
+    /// Whether the next answer of the backend is to a statement of the client's own.
+    fn at_own(&self) -> bool {
+        self.steps.front().map_or(self.empty, |step| step.answer.is_none())
     }
 }
 
-fn put_local_steps(script: &mut Script, block: &mut Block, out: &mut BytesMut) {
+/// Answers the steps at the front that need nothing more of the backend.
+fn put_finished_steps(script: &mut Script, settled: &mut Belief, out: &mut BytesMut) {
     while script.steps.front().is_some_and(|step| step.commands == 0) {
-        put_step(script, block, out);
-    }
-}
-
-fn put_step(script: &mut Script, block: &mut Block, out: &mut BytesMut) {
-    let Some(step) = script.steps.pop_front() else { return };
-    *block = step.block;
-    if let Some(warning) = step.warning {
-        warning.put(out);
-    }
-    if let Some(Answer::Tag(tag)) = step.answer {
-        frame::put_tag(out, tag);
-    }
-}
-
-/// Writes an error or a notice of the server as the client would see it there: its own names, its own positions.
-fn put_error(frame: &Frame, prefix: &str, script: Option<&Script>, out: &mut BytesMut) {
-    let spliced = script.filter(|s| s.sql.is_some());
-    let ours = format!("\"{prefix}");
-    let renamed = frame.body().windows(ours.len()).any(|w| w == ours.as_bytes());
-    if spliced.is_none() && !renamed {
-        out.extend_from_slice(frame.bytes());
-        return;
-    }
-    frame::put(out, frame.tag(), |b| {
-        for (kind, value) in frame::report_fields(frame.body()) {
-            b.put_u8(kind);
-            match (kind, spliced, std::str::from_utf8(value)) {
-                (b'P', Some(script), Ok(text)) => {
-                    let position = text.parse().map_or(0, |p| script.position(p));
-                    frame::put_cstr(b, position.to_string().as_bytes());
-                }
-                (b'M', _, Ok(text)) => {
-                    let unnamed = format!("prepared statement \"{prefix}\"");
-                    let text = text.replace(&unnamed, "unnamed prepared statement").replace(&ours, "\"");
-                    frame::put_cstr(b, text.as_bytes());
-                }
-                _ => frame::put_cstr(b, value),
-            }
+        let Some(step) = script.steps.pop_front() else { return };
+        *settled = step.after;
+        if let Some(warning) = step.warning {
+            warning.put(out);
         }
-        b.put_u8(0);
-    });
-}
-
-pub(super) fn error_text(frame: &Frame) -> String {
-    let mut text = String::new();
-    for (kind, value) in frame::report_fields(frame.body()) {
-        match kind {
-            b'M' => text.insert_str(0, &String::from_utf8_lossy(value)),
-            b'C' => text.push_str(&format!(" (SQLSTATE {})", String::from_utf8_lossy(value))),
-            _ => {}
+        if let Some(answer) = step.answer {
+            answer.put(true, out);
         }
     }
-    text
 }
 
 impl Lost {

@@ -11,11 +11,15 @@ use bytes::{Buf, BytesMut};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::answers::{Lost, error_text};
+use super::answers::Lost;
+use super::belief::Defaults;
+use super::commit::{Constraints, Duties};
 use super::control::{self, Block};
-use super::expect::{Exchange, Owner, What};
-use super::frame::{self, Input, Piece};
+use super::expect::{Exchange, Loaded, Owner, What};
+use super::frame::{self, Frame, Input, Piece};
+use super::reports::error_text;
 use super::session::Session;
+use super::settings::{Settings, text_rows};
 use crate::server::{Address, BackendKey, Connection, Stream};
 
 /// Bytes that may wait in either direction before the other side is made to wait.
@@ -35,12 +39,14 @@ pub(crate) struct Backend {
 impl Backend {
     /// Takes over a connection whose transaction is open and whose savepoint stands.
     pub(crate) fn new(connection: Connection, address: Address) -> Self {
+        let mut link = Exchange::default();
+        link.loaded.user.clone_from(&address.user);
         Backend {
             parameters: connection.parameters().to_vec(),
             key: connection.key(),
             stream: connection.into_stream(),
             input: Input::of_server(),
-            link: Exchange::default(),
+            link,
             address,
         }
     }
@@ -85,22 +91,59 @@ impl Backend {
         if session.batch_open && !session.awaiting {
             session.doomed = true;
             frame::put(&mut self.link.out, b'S', |_| {});
-            self.link.expect(What::Sync, Owner::Client, session.block);
+            self.link.expect(What::Sync, Owner::Client, session.belief.block);
             session.awaiting = true;
         }
         let mut nobody = BytesMut::new();
         self.settle(session, &mut nobody).await?;
-        if session.block != Block::Idle {
+        if session.belief.block != Block::Idle {
             session.forget_portals();
-            session.block = Block::Idle;
+            session.belief = session.belief.at(Block::Idle);
             self.link.commands(control::UNDO);
         }
         self.flush().await.map_err(broken)
     }
 
+    /// Forgets the settings of the sessions of a test, which are rolled back.
+    pub(super) fn forget_settings(&mut self) {
+        let user = std::mem::take(&mut self.link.loaded.user);
+        let reported = self.parameters.iter().cloned().collect();
+        self.link.loaded = Loaded { user, reported, ..Loaded::default() };
+    }
+
+    /// Gives the backend the settings of the session that takes the turn. Settings that the server has accepted once
+    /// cost no round trip; of others, its error is returned.
+    pub(super) async fn load(&mut self, session: &mut Session) -> Result<Result<(), Frame>, Lost> {
+        if self.link.loaded.session == session.id {
+            return Ok(Ok(()));
+        }
+        if self.link.loaded.pending {
+            self.quiet().await?;
+        }
+        let loaded = &mut self.link.loaded;
+        let target = loaded.others.remove(&session.id).unwrap_or_else(|| session.initial.clone());
+        let mut change = loaded.settings.change_to(&target);
+        if !change.is_empty() {
+            change.extend(control::KEEP.map(str::to_owned));
+            if session.accepted {
+                self.link.commands(&change.join(";"));
+            } else if let Err(refused) = self.ask(&change.join(";")).await? {
+                self.link.commands(control::UNDO);
+                return Ok(Err(refused));
+            }
+        }
+        session.accepted = true;
+        let loaded = &mut self.link.loaded;
+        let before = std::mem::replace(&mut loaded.settings, target);
+        let other = std::mem::replace(&mut loaded.session, session.id);
+        loaded.others.insert(other, before);
+        Ok(Ok(()))
+    }
+
     /// Waits until nothing is under way.
     pub(super) async fn quiet(&mut self) -> Result<(), Lost> {
-        let mut nobody = Session::new(0, Rc::new(RefCell::new(control::Constraints::None)));
+        let nothing = (Duties::new(Constraints::None), Settings::default(), Defaults::of_server(0));
+        let mut nobody = Session::new(0, Rc::new(RefCell::new(nothing.0)), nothing.1, nothing.2);
         let mut out = BytesMut::new();
         while !self.link.expected.is_empty() {
             self.relay(&mut nobody, &mut out).await?;
@@ -110,6 +153,11 @@ impl Backend {
 
     /// Runs commands of the sandbox between batches, and returns the rows as text.
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Lost> {
+        self.ask(sql).await?.map_err(|error| Lost::Confused(error_text(&error)))
+    }
+
+    /// The same, where the server may refuse.
+    async fn ask(&mut self, sql: &str) -> Result<Result<Vec<Vec<Option<String>>>, Frame>, Lost> {
         self.quiet().await?;
         frame::put_query(&mut self.link.out, sql.as_bytes());
         let mut rows = Vec::new();
@@ -121,15 +169,10 @@ impl Backend {
                     // The sandbox's own questions have short answers, but a row may come in portions.
                     Piece::Data { bytes, .. } => rows.push(bytes),
                     Piece::Frame(f) | Piece::Head(f) => match f.tag() {
-                        b'E' => error = Some(error_text(&f)),
-                        b'Z' => {
-                            let escaped = f.body() == b"I";
-                            return match error {
-                                Some(text) => Err(Lost::Confused(text)),
-                                None if escaped => Err(Lost::Escaped),
-                                None => Ok(text_rows(&rows.concat())),
-                            };
-                        }
+                        b'S' => drop(self.link.loaded.report(&f)),
+                        b'E' => error = Some(f),
+                        b'Z' if error.is_none() && f.body() == b"I" => return Err(Lost::Escaped),
+                        b'Z' => return Ok(error.map_or_else(|| Ok(text_rows(&rows.concat())), Err)),
                         _ => {}
                     },
                 }
@@ -190,21 +233,4 @@ fn poll_read(stream: &mut Stream, buffer: &mut BytesMut, cx: &mut Context<'_>) -
         Poll::Ready(result) => result.map(Some),
         Poll::Pending => Ok(None),
     }
-}
-
-/// The rows in a run of `DataRow` frames, as text.
-fn text_rows(mut bytes: &[u8]) -> Vec<Vec<Option<String>>> {
-    let mut rows = Vec::new();
-    while bytes.len() >= 7 {
-        bytes.advance(5);
-        let columns = bytes.get_i16();
-        let row = (0..columns).map(|_| {
-            let length = usize::try_from(bytes.get_i32()).ok()?;
-            let value = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            bytes.advance(length);
-            Some(value)
-        });
-        rows.push(row.collect());
-    }
-    rows
 }

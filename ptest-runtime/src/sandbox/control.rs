@@ -1,11 +1,17 @@
-//! The rules: what a transaction-control statement of a client becomes inside ptest's own transaction.
+//! The rules: what a control statement of a client becomes inside ptest's own transaction.
 //!
 //! A savepoint stands at all times. A client's transaction, or its autocommit batch, is what lies above that savepoint:
 //! so `BEGIN` needs no message at all, a commit releases the savepoint and sets it again, and a rollback goes back to
-//! it. No real `BEGIN`, `COMMIT`, `ROLLBACK` or `PREPARE TRANSACTION` ever reaches the backend.
+//! it. No real `BEGIN`, `COMMIT`, `ROLLBACK` or `PREPARE TRANSACTION` ever reaches the backend, unless in a failed
+//! transaction that refuses it.
 
+use std::ops::Range;
+
+use super::belief::{self, Belief, Defaults};
+use super::commit::{self, Duties, Touched, undo};
 use super::frame::Report;
-use super::sql::{Kind, Modes, Statement};
+use super::settings::{self, Settings};
+use super::sql::{Ident, Kind, Modes, Statement};
 
 /// The savepoint that stands below whatever a client does.
 pub(crate) const SAVEPOINT: &str = "_ptest_savepoint";
@@ -13,6 +19,8 @@ pub(crate) const SAVEPOINT: &str = "_ptest_savepoint";
 pub(crate) const UNDO: &str = "ROLLBACK TO SAVEPOINT _ptest_savepoint";
 /// Keeps what lies above the savepoint, and sets it again.
 pub(crate) const KEEP: [&str; 2] = ["RELEASE SAVEPOINT _ptest_savepoint", "SAVEPOINT _ptest_savepoint"];
+/// A savepoint ends this with itself.
+pub(super) const READ_ONLY: &str = "SET TRANSACTION READ ONLY";
 
 /// The transaction block that a client believes to be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,105 +55,173 @@ pub(super) enum Place {
     AmongOthers,
 }
 
-/// The deferrable constraints of the database, as far as they matter at a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Constraints {
-    /// There are none: releasing a savepoint is as good as a commit.
-    None,
-    /// These are `INITIALLY DEFERRED` (a list for `SET CONSTRAINTS`, perhaps empty); others may have been deferred.
-    Known(String),
-    /// The test has made some: the server is asked at each commit.
-    Ask,
+/// What the rules know beyond the statement.
+pub(super) struct Ground<'a> {
+    pub(super) duties: &'a Duties,
+    pub(super) touched: &'a Touched,
+    /// The settings of the session before its transaction.
+    pub(super) before: &'a Settings,
+    /// The user that the backend connected as.
+    pub(super) user: &'a str,
+    /// What the session asked for at start-up: there `RESET` leads back to.
+    pub(super) initial: &'a Settings,
+    pub(super) initial_defaults: &'a Defaults,
+    /// Stands before the names of this session's prepared statements.
+    pub(super) prefix: &'a str,
 }
 
-/// What a control statement becomes.
+/// What a statement becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Action {
     /// A notice for the client, before its answer.
     pub(super) warning: Option<Report>,
-    /// The commands for the backend.
-    pub(super) commands: Vec<String>,
-    /// The client's answer, once the commands have succeeded.
-    pub(super) answer: Answer,
-    /// The client's block then.
-    pub(super) block: Block,
-    /// The client's block if one of the commands fails.
+    pub(super) course: Course,
+    /// What the client believes then.
+    pub(super) after: Belief,
+    /// The client's block if it fails.
     pub(super) on_error: Block,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Course {
+    /// It goes to the server as it is, with these parts of the client's string replaced.
+    Sent(Vec<(Range<usize>, String)>),
+    /// These commands go in its place, and this is the answer once they have succeeded.
+    Replaced(Vec<String>, Answer),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Tag(&'static str),
+    /// One row of one text column, as `SHOW` answers.
+    Row {
+        name: String,
+        value: String,
+    },
     Error(Report),
 }
 
-/// What a statement of the string `sql` becomes when the client is in `block`; `None`: it goes to the server as it is.
-pub(super) fn action(
-    statement: &Statement,
-    sql: &[u8],
-    block: Block,
-    place: Place,
-    constraints: &Constraints,
-) -> Option<Action> {
+/// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
+pub(super) fn action(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
+    let mut action = decide(statement, sql, belief, place, ground);
+    if !action.is_replaced() {
+        action.after.queried |= takes_snapshot(&statement.kind);
+    }
+    action
+}
+
+/// Whether the server settles the modes of the transaction before it runs a statement of this kind.
+pub(super) fn takes_snapshot(kind: &Kind) -> bool {
+    use Kind::{Listen, Lock, Notify, Release, Reset, RollbackTo, Savepoint, Set, SetConstraints, Show, Unlisten};
+    !matches!(
+        kind,
+        Listen
+            | Lock
+            | Notify
+            | Release { .. }
+            | Reset { .. }
+            | RollbackTo { .. }
+            | Savepoint { .. }
+            | Set { .. }
+            | SetConstraints
+            | Show { .. }
+            | Unlisten
+    )
+}
+
+fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
     use Block::{Failed, Idle, Open};
     let alone = place == Place::Alone;
+    let block = belief.block;
+    let keep = || ground.duties.keep(ground.touched, ground.before, ground.user);
     match (&statement.kind, block) {
-        (Kind::Begin { modes }, Idle) => {
-            Some(Action { commands: begin(modes), ..done(begin_tag(statement, sql), Open) })
-        }
-        (Kind::Begin { .. }, Open) => {
-            Some(done(begin_tag(statement, sql), Open).warn("25001", "there is already a transaction in progress"))
-        }
-        (Kind::Commit { chain: true }, Idle) => Some(outside("COMMIT AND CHAIN")),
-        (Kind::Rollback { chain: true }, Idle) => Some(outside("ROLLBACK AND CHAIN")),
+        // It makes a block of the implicit transaction that is under way, if any.
+        (Kind::Begin { modes }, Idle) => set_transaction(begin_tag(statement, sql), modes, belief).in_block(),
+        (Kind::Begin { modes }, Open) => set_transaction(begin_tag(statement, sql), modes, belief)
+            .warn("25001", "there is already a transaction in progress"),
+        (Kind::Commit { chain: true }, Idle) => outside("COMMIT AND CHAIN", belief),
+        (Kind::Rollback { chain: true }, Idle) => outside("ROLLBACK AND CHAIN", belief),
         (Kind::Commit { .. }, Idle) => {
-            let commands = if alone { Vec::new() } else { keep(constraints) };
-            Some(Action { commands, ..done("COMMIT", Idle) }.warn("25P01", NO_TRANSACTION))
+            let commands = if alone { Vec::new() } else { keep() };
+            replaced(commands, "COMMIT", belief.ended(true)).warn("25P01", NO_TRANSACTION)
         }
         (Kind::Rollback { .. }, Idle) => {
-            let commands = if alone { Vec::new() } else { vec![UNDO.to_owned()] };
-            Some(Action { commands, ..done("ROLLBACK", Idle) }.warn("25P01", NO_TRANSACTION))
+            let commands = if alone { Vec::new() } else { undo() };
+            replaced(commands, "ROLLBACK", belief.ended(false)).warn("25P01", NO_TRANSACTION)
         }
-        (Kind::Commit { chain }, Open) => {
-            Some(Action { commands: keep(constraints), on_error: Idle, ..done("COMMIT", chained(*chain)) })
-        }
-        (Kind::PrepareTransaction, Failed) => {
-            Some(Action { commands: vec![UNDO.to_owned()], ..done("ROLLBACK", Idle) })
-        }
+        (Kind::Commit { chain }, Open) => Action { on_error: Idle, ..end("COMMIT", keep(), *chain, true, belief) },
+        (Kind::PrepareTransaction, Failed) => replaced(undo(), "ROLLBACK", belief.ended(false)),
         (Kind::Commit { chain }, Failed) | (Kind::Rollback { chain }, Open | Failed) => {
-            Some(Action { commands: vec![UNDO.to_owned()], ..done("ROLLBACK", chained(*chain)) })
+            end("ROLLBACK", undo(), *chain, false, belief)
         }
-        (Kind::Savepoint { .. }, Idle) => Some(outside("SAVEPOINT")),
-        (Kind::Release { .. }, Idle) => Some(outside("RELEASE SAVEPOINT")),
-        (Kind::RollbackTo { .. }, Idle) => Some(outside("ROLLBACK TO SAVEPOINT")),
+        (Kind::Savepoint { .. }, Idle) => outside("SAVEPOINT", belief),
+        (Kind::Release { .. }, Idle) => outside("RELEASE SAVEPOINT", belief),
+        (Kind::RollbackTo { .. }, Idle) => outside("ROLLBACK TO SAVEPOINT", belief),
         (Kind::Savepoint { name } | Kind::Release { name } | Kind::RollbackTo { name }, Open | Failed)
             if name.name(sql) == SAVEPOINT.as_bytes() =>
         {
-            Some(refuse(Report::error("3B001", format!("savepoint \"{SAVEPOINT}\" does not exist")), block))
+            refuse(Report::error("3B001", format!("savepoint \"{SAVEPOINT}\" does not exist")), belief)
         }
-        (Kind::Lock, Idle) if alone => Some(outside("LOCK TABLE")),
-        (Kind::Declare { hold: false, .. }, Idle) if alone => Some(outside("DECLARE CURSOR")),
-        (Kind::Set { local: true, .. }, Idle) if alone => {
-            Some(done("SET", Idle).warn("25P01", "SET LOCAL can only be used in transaction blocks"))
+        (Kind::RollbackTo { .. }, Failed) => Action { on_error: Failed, ..as_it_is(belief.at(Open)) },
+        (Kind::Lock, Idle) if alone => outside("LOCK TABLE", belief),
+        (Kind::Declare { hold: false, .. }, Idle) if alone => outside("DECLARE CURSOR", belief),
+        (Kind::Declare { name, hold: true }, Idle | Open) => {
+            match commit::declare_held(&sql[statement.range.clone()], &name.name(sql), ground.prefix) {
+                Some(command) => replaced(vec![command], commit::DECLARED, Belief { queried: true, ..belief }),
+                None => as_it_is(belief),
+            }
         }
         (Kind::SetTransaction { .. }, Idle) if alone => {
-            Some(done("SET", Idle).warn("25P01", "SET TRANSACTION can only be used in transaction blocks"))
+            replaced(Vec::new(), "SET", belief).warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
         }
-        (Kind::SetTransaction { modes }, Open) => Some(Action { commands: begin(modes), ..done("SET", Open) }),
-        (Kind::PrepareTransaction, Idle | Open) => Some(refuse(
+        (Kind::SetTransaction { modes }, Idle | Open) => set_transaction("SET", modes, belief),
+        (Kind::SetSessionCharacteristics { modes, .. }, Idle | Open) => characteristics(modes, belief),
+        (Kind::Set { local: true, .. }, Idle) if alone => {
+            replaced(Vec::new(), "SET", belief).warn("25P01", "SET LOCAL can only be used in transaction blocks")
+        }
+        (Kind::Set { name, value, .. }, Idle | Open) => {
+            set_one(name, &String::from_utf8_lossy(&sql[value.clone()]), belief, ground)
+        }
+        (Kind::Reset { name: Some(name) }, Idle | Open) => reset_one(name, "RESET", belief, ground),
+        (Kind::Reset { name: None }, Idle | Open) => {
+            replaced(reset_all(ground), "RESET", Belief { defaults: *ground.initial_defaults, ..belief })
+        }
+        (Kind::Show { name: Some(name) }, Idle | Open) => match belief.show(name) {
+            Some(value) => answered(Answer::Row { name: name.clone(), value }, belief),
+            None => as_it_is(belief),
+        },
+        (Kind::DiscardAll, Idle) if alone => {
+            replaced(discard_all(ground), "DISCARD ALL", Belief::new(*ground.initial_defaults))
+        }
+        (Kind::Prepare { name } | Kind::Execute { name }, _) => own_name(name, sql, belief, ground),
+        (Kind::Deallocate { name: Some(name) }, _) => own_name(name, sql, belief, ground),
+        (Kind::Deallocate { name: None }, Idle | Open) => {
+            replaced(vec![deallocate_all(ground.prefix)], "DEALLOCATE ALL", belief)
+        }
+        (Kind::PrepareTransaction, Idle | Open) => refuse(
             Report {
                 hint: Some(format!("A prepared transaction outlives its session. {REAL_COMMITS}")),
                 ..Report::error("0A000", "PREPARE TRANSACTION cannot run in a ptest sandbox")
             },
-            block,
-        )),
-        _ => None,
+            belief,
+        ),
+        (Kind::Listen | Kind::Notify, Idle | Open) => Action {
+            warning: Some(Report {
+                hint: Some(REAL_COMMITS.to_owned()),
+                ..Report::notice(
+                    "01000",
+                    "a notification is delivered when a transaction commits, which never happens here",
+                )
+            }),
+            ..as_it_is(belief)
+        },
+        _ => as_it_is(belief),
     }
 }
 
 /// What a hint says of a statement that only real commits allow.
-pub(super) const REAL_COMMITS: &str =
-    "The test runs inside one transaction of ptest, which is rolled back: this needs a database with real commits.";
+pub(super) const REAL_COMMITS: &str = "The test runs inside one transaction of ptest, which is rolled back. \
+    Write #[ptest::db_test(isolation = \"database\")] for a database of its own with real commits; it costs a clone.";
 
 const NO_TRANSACTION: &str = "there is no transaction in progress";
 
@@ -154,19 +230,44 @@ impl Action {
         self.warning = Some(Report::warning(code, message));
         self
     }
+
+    /// Unless it fails, the client is in a transaction block then.
+    fn in_block(mut self) -> Self {
+        if let Course::Replaced(commands, Answer::Tag(_)) = &mut self.course {
+            self.after.block = Block::Open;
+            self.on_error = Block::Idle;
+            if self.after.mode.read_only && commands.is_empty() {
+                commands.push(READ_ONLY.to_owned());
+            }
+        }
+        self
+    }
+
+    /// Whether the statement itself does not go to the server.
+    pub(super) fn is_replaced(&self) -> bool {
+        matches!(self.course, Course::Replaced(..))
+    }
 }
 
-fn done(tag: &'static str, block: Block) -> Action {
-    Action { warning: None, commands: Vec::new(), answer: Answer::Tag(tag), block, on_error: block.after_error() }
+fn answered(answer: Answer, after: Belief) -> Action {
+    Action { warning: None, course: Course::Replaced(Vec::new(), answer), after, on_error: after.block.after_error() }
 }
 
-fn refuse(report: Report, block: Block) -> Action {
-    Action { answer: Answer::Error(report), ..done("", block.after_error()) }
+fn replaced(commands: Vec<String>, tag: &'static str, after: Belief) -> Action {
+    Action { course: Course::Replaced(commands, Answer::Tag(tag)), ..answered(Answer::Tag(tag), after) }
+}
+
+fn as_it_is(after: Belief) -> Action {
+    Action { course: Course::Sent(Vec::new()), ..answered(Answer::Tag(""), after) }
+}
+
+fn refuse(report: Report, belief: Belief) -> Action {
+    answered(Answer::Error(report), belief.at(belief.block.after_error()))
 }
 
 /// The server's answer to what only a transaction block allows.
-fn outside(statement: &str) -> Action {
-    refuse(Report::error("25P01", format!("{statement} can only be used in transaction blocks")), Block::Idle)
+fn outside(statement: &str, belief: Belief) -> Action {
+    refuse(Report::error("25P01", format!("{statement} can only be used in transaction blocks")), belief)
 }
 
 /// The server's tag is the word that the client used.
@@ -175,30 +276,135 @@ fn begin_tag(statement: &Statement, sql: &[u8]) -> &'static str {
     if start { "START TRANSACTION" } else { "BEGIN" }
 }
 
-fn chained(chain: bool) -> Block {
-    if chain { Block::Open } else { Block::Idle }
+fn end(tag: &'static str, mut commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {
+    if chain && belief.mode.read_only {
+        commands.push(READ_ONLY.to_owned());
+    }
+    let after = if chain { belief.chained(kept) } else { belief.ended(kept) };
+    replaced(commands, tag, after)
 }
 
-/// The modes of a transaction. Its isolation level and `DEFERRABLE` cannot change inside a subtransaction (25001), and
-/// need not: transactions of a test take turns, so every level's promise holds. A savepoint ends `READ ONLY` with itself.
-fn begin(modes: &Modes) -> Vec<String> {
-    if modes.read_only == Some(true) { vec!["SET TRANSACTION READ ONLY".to_owned()] } else { Vec::new() }
+/// The isolation level and `DEFERRABLE` are remembered only; read-only is real.
+fn set_transaction(tag: &'static str, modes: &Modes, belief: Belief) -> Action {
+    let too_late = |what: &str| refuse(Report::error("25001", format!("{what} before any query")), belief);
+    let mut commands = Vec::new();
+    if belief.queried {
+        if modes.isolation.is_some_and(|level| level != belief.mode.isolation) {
+            return too_late("SET TRANSACTION ISOLATION LEVEL must be called");
+        }
+        if modes.deferrable.is_some() {
+            return too_late("SET TRANSACTION [NOT] DEFERRABLE must be called");
+        }
+    }
+    match modes.read_only {
+        Some(true) => commands.push(READ_ONLY.to_owned()),
+        Some(false) if belief.mode.read_only && belief.queried => {
+            return too_late("transaction read-write mode must be set");
+        }
+        // Nothing has been done in the transaction, so its end is as good as another mode.
+        Some(false) if belief.mode.read_only => commands = undo(),
+        _ => {}
+    }
+    replaced(commands, tag, Belief { mode: belief.mode.with(modes), ..belief })
 }
 
-/// The commands of a commit. `RELEASE` checks no deferred constraint; `ALL IMMEDIATE` does, and lasts beyond the
-/// savepoint, so what was deferred at first is deferred again, by name.
-pub(super) fn keep(constraints: &Constraints) -> Vec<String> {
-    let [release, savepoint] = KEEP.map(str::to_owned);
-    let check = "SET CONSTRAINTS ALL IMMEDIATE".to_owned();
-    match constraints {
-        Constraints::None => vec![release, savepoint],
-        Constraints::Known(list) if list.is_empty() => vec![check, release, savepoint],
-        Constraints::Known(list) => vec![check, release, format!("SET CONSTRAINTS {list} DEFERRED"), savepoint],
-        Constraints::Ask => vec![check, release, DEFER_AGAIN.to_owned(), savepoint],
+fn characteristics(modes: &Modes, belief: Belief) -> Action {
+    let mut after = belief;
+    after.defaults.mode = after.defaults.mode.with(modes);
+    if after.block == Block::Idle {
+        after.mode = after.defaults.mode;
+    }
+    let mut real = Vec::new();
+    if let Some(isolation) = modes.isolation {
+        real.push(format!("ISOLATION LEVEL {}", belief::isolation_name(isolation)));
+    }
+    if let Some(deferrable) = modes.deferrable {
+        real.push(if deferrable { "DEFERRABLE" } else { "NOT DEFERRABLE" }.to_owned());
+    }
+    let commands = if real.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("SET SESSION CHARACTERISTICS AS TRANSACTION {}", real.join(", "))]
+    };
+    replaced(commands, "SET", after)
+}
+
+fn set_one(name: &str, text: &str, belief: Belief, ground: &Ground<'_>) -> Action {
+    let value = constant(text);
+    if value.eq_ignore_ascii_case("default") && !text.starts_with('\'') {
+        return reset_one(name, "SET", belief, ground);
+    }
+    if let Some(modes) = belief::modes_of(name, &value) {
+        if belief.block == Block::Open {
+            return set_transaction("SET", &modes, belief);
+        }
+        return replaced(Vec::new(), "SET", belief);
+    }
+    let mut defaults = belief.defaults;
+    let result = defaults.set(name, &value);
+    let after = with_defaults(belief, defaults);
+    match result {
+        _ if !belief.defaults.has(name) => as_it_is(after),
+        Ok(()) => replaced(Vec::new(), "SET", after),
+        Err(invalid) => {
+            refuse(Report { hint: invalid.hint.map(str::to_owned), ..Report::error("22023", invalid.message) }, belief)
+        }
     }
 }
 
-const DEFER_AGAIN: &str = "DO $ptest$ DECLARE list text; BEGIN \
-    SELECT string_agg(format('%I.%I', n.nspname, c.conname), ',') INTO list FROM pg_catalog.pg_constraint c \
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred; \
-    IF list IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || list || ' DEFERRED'; END IF; END $ptest$";
+fn reset_one(name: &str, tag: &'static str, belief: Belief, ground: &Ground<'_>) -> Action {
+    let mut defaults = belief.defaults;
+    defaults.reset(name, ground.initial_defaults);
+    let after = with_defaults(belief, defaults);
+    match ground.initial.get(name) {
+        _ if belief.defaults.has(name) => replaced(Vec::new(), tag, after),
+        Some(value) => replaced(vec![settings::set(name, value)], tag, after),
+        None => as_it_is(after),
+    }
+}
+
+fn with_defaults(belief: Belief, defaults: Defaults) -> Belief {
+    let mode = if belief.block == Block::Idle { defaults.mode } else { belief.mode };
+    Belief { defaults, mode, ..belief }
+}
+
+fn reset_all(ground: &Ground<'_>) -> Vec<String> {
+    let initial = ground.initial.iter().map(|(name, value)| settings::set(name, value));
+    std::iter::once("RESET ALL".to_owned()).chain(initial).collect()
+}
+
+/// What the server does for it, as far as it concerns one session.
+fn discard_all(ground: &Ground<'_>) -> Vec<String> {
+    let mut commands = vec!["SET SESSION AUTHORIZATION DEFAULT".to_owned()];
+    commands.extend(reset_all(ground));
+    commands.push(deallocate_all(ground.prefix));
+    let rest =
+        ["CLOSE ALL", "UNLISTEN *", "SELECT pg_catalog.pg_advisory_unlock_all()", "DISCARD PLANS", "DISCARD TEMP"];
+    commands.extend(rest.map(str::to_owned));
+    commands.push("DISCARD SEQUENCES".to_owned());
+    commands
+}
+
+/// Deallocates all prepared statements of a session but the unnamed one.
+fn deallocate_all(prefix: &str) -> String {
+    format!(
+        "DO $_ptest$ DECLARE one text; BEGIN FOR one IN SELECT name FROM pg_catalog.pg_prepared_statements \
+         WHERE pg_catalog.starts_with(name, '{prefix}') AND name <> '{prefix}' \
+         LOOP EXECUTE pg_catalog.format('DEALLOCATE %I', one); END LOOP; END $_ptest$"
+    )
+}
+
+/// The statement with its name made private.
+fn own_name(name: &Ident, sql: &[u8], belief: Belief, ground: &Ground<'_>) -> Action {
+    let own = String::from_utf8_lossy(&name.name(sql)).replace('"', "\"\"");
+    let replacement = (name.range.clone(), format!("\"{}{own}\"", ground.prefix));
+    Action { course: Course::Sent(vec![replacement]), ..as_it_is(belief) }
+}
+
+/// A constant without its quotes.
+fn constant(text: &str) -> String {
+    match text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
+        Some(inner) => inner.replace("''", "'"),
+        None => text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text).to_owned(),
+    }
+}

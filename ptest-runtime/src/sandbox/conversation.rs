@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answers::Lost;
 use super::backend::{Backend, HIGH_WATER, broken, poll_write};
-use super::frame::{Input, Piece};
+use super::frame::{Frame, Input, Piece};
 use super::session::Session;
 use super::signals::{Signal, Signals};
 use super::turn::Turns;
@@ -38,6 +38,8 @@ pub(super) enum End {
     Disconnected,
     /// The client's stream makes no sense.
     Malformed(String),
+    /// The server refused the settings that the client asked for.
+    Refused(Frame),
     /// The test is over.
     Closed,
     Lost(Lost),

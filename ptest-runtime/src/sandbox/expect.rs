@@ -1,18 +1,37 @@
 //! What the backend still has to answer, in order, and what each answer is for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::BytesMut;
 
+use super::belief::Belief;
 use super::control::Block;
-use super::frame::{self, Report};
+use super::frame::{self, Frame, Report};
 use super::script::Script;
+use super::settings::{self, Settings};
 
 /// The sending half of the exchange with the backend: bytes to write, and the answers that they will bring.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     pub(super) out: BytesMut,
     pub(super) expected: VecDeque<Expected>,
+    pub(super) loaded: Loaded,
+}
+
+/// Whose settings the backend has.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) session: u32,
+    /// They are these, outside of a transaction.
+    pub(super) settings: Settings,
+    /// A snapshot of them is under way.
+    pub(super) pending: bool,
+    /// Those of the other sessions.
+    pub(super) others: HashMap<u32, Settings>,
+    /// What the server has reported of its parameters, last.
+    pub(super) reported: BTreeMap<String, String>,
+    /// The user that the backend connected as.
+    pub(super) user: String,
 }
 
 /// The answer to one message.
@@ -52,7 +71,20 @@ pub(super) enum What {
     /// The commands of an implicit commit; the client gets what is held back when they have succeeded, else the error.
     Gate,
     /// No message: the client gets these bytes when everything before has been answered.
-    Local { bytes: BytesMut, block: Block },
+    Local { bytes: BytesMut, belief: Belief },
+    /// The settings of the session that has the turn, up to `ReadyForQuery`.
+    Snapshot { rows: Vec<u8> },
+}
+
+impl Loaded {
+    /// Notes a report of the server, and returns it.
+    pub(super) fn report(&mut self, frame: &Frame) -> Option<(String, String)> {
+        let mut body = frame.body();
+        let mut text = || frame::take_cstr(&mut body).map(|text| String::from_utf8_lossy(text).into_owned());
+        let (name, value) = (text()?, text()?);
+        self.reported.insert(name.clone(), value.clone());
+        Some((name, value))
+    }
 }
 
 impl Exchange {
@@ -64,6 +96,13 @@ impl Exchange {
     pub(super) fn commands(&mut self, sql: &str) {
         frame::put_query(&mut self.out, sql.as_bytes());
         self.expect(What::Commands, Owner::Sandbox, Block::Idle);
+    }
+
+    /// Reads the session's settings. Legal only where no batch is open.
+    pub(super) fn snapshot(&mut self, custom: &BTreeSet<String>) {
+        frame::put_query(&mut self.out, settings::snapshot(custom).as_bytes());
+        self.expect(What::Snapshot { rows: Vec::new() }, Owner::Sandbox, Block::Idle);
+        self.loaded.pending = true;
     }
 
     /// Commands inside an extended batch, through the backend's unnamed statement, which no session uses, and a portal

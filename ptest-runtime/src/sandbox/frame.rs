@@ -10,6 +10,9 @@ use bytes::{Buf, BufMut, BytesMut};
 /// The largest frame that a server accepts (`MaxAllocSize`).
 const MAX_FRAME: usize = 1 << 30;
 
+/// The type `text` in `pg_type`.
+const TEXT: u32 = 25;
+
 /// A `Bind` beyond this size is handed on in portions; its names stand within it.
 const LARGE_BIND: usize = 64 * 1024;
 
@@ -156,6 +159,29 @@ pub(super) fn put_tag(out: &mut BytesMut, tag: &str) {
     put(out, b'C', |b| put_cstr(b, tag.as_bytes()));
 }
 
+/// Writes the description of one text column, as `SHOW` has it.
+pub(super) fn put_text_column(out: &mut BytesMut, name: &str) {
+    put(out, b'T', |b| {
+        b.put_u16(1);
+        put_cstr(b, name.as_bytes());
+        b.put_u32(0);
+        b.put_u16(0);
+        b.put_u32(TEXT);
+        b.put_i16(-1);
+        b.put_i32(-1);
+        b.put_u16(0);
+    });
+}
+
+/// Writes a row of one text.
+pub(super) fn put_text_row(out: &mut BytesMut, value: &str) {
+    put(out, b'D', |b| {
+        b.put_u16(1);
+        b.put_u32(u32::try_from(value.len()).unwrap_or(0));
+        b.put_slice(value.as_bytes());
+    });
+}
+
 /// Writes `ReadyForQuery`.
 pub(super) fn put_ready(out: &mut BytesMut, status: u8) {
     put(out, b'Z', |b| b.put_u8(status));
@@ -180,12 +206,16 @@ impl Report {
         Report { severity: "WARNING", ..Report::error(code, message) }
     }
 
+    pub(super) fn notice(code: &'static str, message: impl Into<String>) -> Self {
+        Report { severity: "NOTICE", ..Report::error(code, message) }
+    }
+
     pub(super) fn fatal(code: &'static str, message: impl Into<String>) -> Self {
         Report { severity: "FATAL", ..Report::error(code, message) }
     }
 
     pub(super) fn put(&self, out: &mut BytesMut) {
-        let tag = if self.severity == "WARNING" { b'N' } else { b'E' };
+        let tag = if matches!(self.severity, "WARNING" | "NOTICE") { b'N' } else { b'E' };
         put(out, tag, |b| {
             let mut field = |kind: u8, text: &str| {
                 b.put_u8(kind);

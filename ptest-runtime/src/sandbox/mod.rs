@@ -19,11 +19,16 @@
 
 mod answers;
 mod backend;
+mod belief;
+mod commit;
 mod control;
 mod conversation;
 mod expect;
+mod extended;
 mod frame;
+mod reports;
 mod script;
+mod serve;
 mod session;
 mod settings;
 mod signals;
@@ -33,8 +38,10 @@ mod turn;
 
 pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
-pub(crate) use control::{Constraints, SAVEPOINT};
+pub(crate) use commit::Constraints;
+pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
+pub(crate) use turn::PATIENCE;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -43,12 +50,10 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::{JoinHandle, spawn_local};
 
-use conversation::{Client, End, converse};
-use frame::{Piece, Report};
-use session::Session;
-use signals::{Signal, Signals};
-use startup::Request;
-use turn::{PATIENCE, Turns};
+use commit::Duties;
+use conversation::Client;
+use signals::Signals;
+use turn::Turns;
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -70,7 +75,7 @@ struct Shared {
     turns: Turns,
     reported: Vec<(String, String)>,
     database: String,
-    constraints: Rc<RefCell<Constraints>>,
+    duties: Rc<RefCell<Duties>>,
     signals: Signals,
     last_id: Cell<u32>,
     secret: i32,
@@ -100,13 +105,21 @@ pub(crate) struct Remains {
 
 impl Sandbox {
     /// Opens a sandbox on a backend whose transaction is open and whose savepoint stands.
-    pub(crate) fn open(backend: Backend, database: &str, constraints: Constraints, secret: i32) -> Sandbox {
-        let reported = settings::shown(&backend.parameters);
+    ///
+    /// A session waits as long as `patience` for another that is idle in a transaction.
+    pub(crate) fn open(
+        mut backend: Backend,
+        database: &str,
+        constraints: Constraints,
+        secret: i32,
+        patience: Duration,
+    ) -> Sandbox {
+        backend.forget_settings();
         let shared = Shared {
-            turns: Turns::new(backend),
-            reported,
+            reported: backend.parameters.clone(),
+            turns: Turns::new(backend, patience),
             database: database.to_owned(),
-            constraints: Rc::new(RefCell::new(constraints)),
+            duties: Rc::new(RefCell::new(Duties::new(constraints))),
             signals: Signals::default(),
             last_id: Cell::new(0),
             secret,
@@ -165,8 +178,10 @@ impl Sandbox {
 /// Waits for sessions whose clients are gone, then ends the others; returns how many there were.
 async fn leave(sessions: Vec<JoinHandle<()>>, shared: &Shared) -> usize {
     // A client that has closed its end is found out by one poll of its session's task.
-    for _ in 0..8 {
+    let mut polls = 0;
+    while polls < 8 && sessions.iter().any(|task| !task.is_finished()) {
         tokio::task::yield_now().await;
+        polls += 1;
     }
     let leaked = sessions.iter().filter(|task| !task.is_finished()).count();
     shared.signals.close();
@@ -186,139 +201,5 @@ impl Shared {
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|task| !task.is_finished());
         sessions.push(task);
-    }
-
-    async fn serve(&self, mut client: Client) {
-        let request = tokio::select! {
-            request = startup::receive(&mut client) => request,
-            () = self.signals.closed() => return,
-        };
-        match request {
-            Request::Session { parameters } => self.session(&mut client, &parameters).await,
-            Request::Cancel { session, secret } => self.cancel(session, secret),
-            Request::Nothing => {}
-        }
-        client.flush().await;
-    }
-
-    async fn session(&self, client: &mut Client, parameters: &[(String, String)]) {
-        let id = self.last_id.get() + 1;
-        self.last_id.set(id);
-        let asked = parameters.iter().find(|(name, _)| name == "database").map(|(_, value)| value.as_str());
-        if let Some(other) = asked.filter(|name| *name != self.database) {
-            return Report {
-                detail: Some(format!("This socket belongs to the test that holds database \"{}\".", self.database)),
-                ..Report::fatal("3D000", format!("database \"{other}\" does not exist"))
-            }
-            .put(&mut client.out);
-        }
-        startup::put_welcome(&self.reported, id as i32, self.secret ^ id as i32, &mut client.out);
-        client.flush().await;
-        let mut session = Session::new(id, Rc::clone(&self.constraints));
-        match self.talk(&mut session, client).await {
-            Ok(()) | Err(End::Disconnected) => {}
-            Err(End::Malformed(what)) => Report::fatal("08P01", what).put(&mut client.out),
-            Err(End::Closed) => {
-                let what = "terminating connection because the test that it belongs to is over";
-                Report::fatal("57P01", what).put(&mut client.out);
-            }
-            Err(End::Lost(lost)) => {
-                lost.report().put(&mut client.out);
-                self.give_up(&lost);
-            }
-        }
-    }
-
-    /// A session's life: at rest it needs no backend; for anything else it takes the turn.
-    async fn talk(&self, session: &mut Session, client: &mut Client) -> Result<(), End> {
-        loop {
-            // What has been read is looked at in place: it may need no backend.
-            while let Some(piece) = client.input.next().map_err(|e| End::Malformed(e.to_string()))? {
-                let alone = match &piece {
-                    Piece::Frame(frame) => session.answer_alone(frame, &mut client.out),
-                    Piece::Data { .. } => true,
-                    Piece::Head(_) => false,
-                };
-                if session.ended {
-                    return Ok(());
-                }
-                if !alone {
-                    self.take_turn(session, client, piece).await?;
-                }
-            }
-            client.flush().await;
-            tokio::select! {
-                biased;
-                () = self.signals.closed() => {
-                    // A message that came just before the end still counts as the client's.
-                    return if client.finished { Ok(()) } else { Err(End::Closed) };
-                }
-                more = client.read() => if !more { return Ok(()) },
-            }
-        }
-    }
-
-    async fn take_turn(&self, session: &mut Session, client: &mut Client, first: Piece) -> Result<(), End> {
-        client.flush().await;
-        self.signals.forget(session.id);
-        let turn = tokio::select! {
-            biased;
-            turn = self.turns.take(session.id, PATIENCE) => turn,
-            signal = self.signals.wait(session.id) => match signal {
-                Signal::Closed => return Err(End::Closed),
-                Signal::Cancelled => Err(Report::error("57014", "canceling statement due to user request")),
-            },
-        };
-        let mut backend = match turn {
-            Ok(backend) => backend,
-            Err(report) => return self.refuse(session, client, &first, &report).await,
-        };
-        if let Some(lost) = self.lost.borrow().clone() {
-            return Err(End::Lost(lost));
-        }
-        let backend = &mut *backend;
-        session.client(&first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
-        session.put_local(&mut backend.link, &mut client.out);
-        let result = converse(session, client, backend, &self.turns, &self.signals).await;
-        if let Err(End::Disconnected | End::Closed | End::Malformed(_)) = &result {
-            if matches!(result, Err(End::Closed)) && backend.link.owes_client() {
-                let _ = backend.cancel().await;
-            }
-            backend.abandon(session).await.map_err(End::Lost)?;
-        }
-        result
-    }
-
-    /// Answers a message that got no turn; a batch is answered at its Sync.
-    async fn refuse(&self, session: &Session, client: &mut Client, first: &Piece, report: &Report) -> Result<(), End> {
-        report.put(&mut client.out);
-        let mut waiting = !matches!(first, Piece::Frame(f) if f.tag() == b'Q' || f.tag() == b'F');
-        while waiting {
-            match client.input.next().map_err(|e| End::Malformed(e.to_string()))? {
-                Some(Piece::Frame(f)) => waiting = f.tag() != b'S',
-                Some(_) => {}
-                None => {
-                    client.flush().await;
-                    if !client.read().await {
-                        return Err(End::Disconnected);
-                    }
-                }
-            }
-        }
-        frame::put_ready(&mut client.out, session.block.status());
-        Ok(())
-    }
-
-    /// Passes a cancel request on to the session that it names.
-    fn cancel(&self, session: i32, secret: i32) {
-        if secret == self.secret ^ session
-            && let Ok(session) = u32::try_from(session)
-        {
-            self.signals.cancel(session);
-        }
-    }
-
-    fn give_up(&self, lost: &Lost) {
-        self.lost.borrow_mut().get_or_insert(lost.clone());
     }
 }

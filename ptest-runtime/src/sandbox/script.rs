@@ -3,8 +3,10 @@
 //! The string is spliced, never split: a syntax error anywhere in it runs none of it, as on a server.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use super::control::{self, Answer, Block, Constraints, Place};
+use super::belief::Belief;
+use super::control::{self, Answer, Block, Course, Ground, Place};
 use super::frame::Report;
 use super::sql::Statement;
 
@@ -14,7 +16,9 @@ pub(super) struct Script {
     /// The string for the backend; `None`: the client's own.
     pub(super) sql: Option<Vec<u8>>,
     pub(super) steps: VecDeque<Step>,
-    /// Where the client's own statements stand: (character in the spliced string, character in the client's), from 0.
+    /// The client's string has no statement.
+    pub(super) empty: bool,
+    /// Where the client's own text stands: (character in the spliced string, character in the client's), from 0.
     positions: Vec<(usize, usize)>,
 }
 
@@ -26,60 +30,70 @@ pub(super) struct Step {
     pub(super) commands: usize,
     /// `None`: the server's own answers.
     pub(super) answer: Option<Answer>,
-    pub(super) block: Block,
+    pub(super) after: Belief,
     pub(super) on_error: Block,
+    /// The character of the client's string at which it starts.
+    pub(super) start: usize,
 }
 
 /// A command that is sure to fail where a statement of the client is refused: the string must stop there.
 pub(super) const REFUSED: &str = "ROLLBACK TO SAVEPOINT _ptest_refused";
 
 impl Script {
-    /// Replaces what `statements` has of control, for a client whose block is `block`.
-    pub(super) fn new(sql: &[u8], statements: &[Statement], mut block: Block, constraints: &Constraints) -> Script {
+    /// Replaces what `statements` has of control, for a client that believes to be at `belief`.
+    pub(super) fn new(sql: &[u8], statements: &[Statement], mut belief: Belief, ground: &Ground<'_>) -> Script {
         let place = if statements.len() == 1 { Place::Alone } else { Place::AmongOthers };
-        let mut script = Script { sql: None, steps: VecDeque::with_capacity(statements.len()), positions: Vec::new() };
-        let mut spliced: Option<Vec<u8>> = None;
-        let mut copied = 0;
+        let steps = VecDeque::with_capacity(statements.len());
+        let mut script = Script { sql: None, steps, empty: statements.is_empty(), positions: Vec::new() };
+        let mut splices = Vec::new();
         for statement in statements {
-            let action = control::action(statement, sql, block, place, constraints);
-            let step = match action {
-                None => Step { warning: None, commands: 1, answer: None, block, on_error: block.after_error() },
-                Some(action) => {
-                    let out = spliced.get_or_insert_default();
-                    script.copy(out, sql, copied..statement.range.start);
-                    copied = statement.range.end;
-                    let mut commands = action.commands;
-                    if matches!(action.answer, Answer::Error(_)) {
+            let action = control::action(statement, sql, belief, place, ground);
+            belief = action.after;
+            let (commands, answer) = match action.course {
+                Course::Sent(replacements) => {
+                    splices.extend(replacements);
+                    (1, None)
+                }
+                Course::Replaced(mut commands, answer) => {
+                    if matches!(answer, Answer::Error(_)) {
                         commands.push(REFUSED.to_owned());
                     }
-                    out.extend_from_slice(commands.join(";").as_bytes());
-                    Step {
-                        warning: action.warning,
-                        commands: commands.len(),
-                        answer: Some(action.answer),
-                        block: action.block,
-                        on_error: action.on_error,
-                    }
+                    splices.push((statement.range.clone(), commands.join(";")));
+                    (commands.len(), Some(answer))
                 }
             };
-            block = step.block;
-            script.steps.push_back(step);
+            let control::Action { warning, after, on_error, .. } = action;
+            let start = characters(&sql[..statement.range.start]);
+            script.steps.push_back(Step { warning, commands, answer, after, on_error, start });
         }
-        if let Some(mut out) = spliced {
-            script.copy(&mut out, sql, copied..sql.len());
-            script.sql = Some(out);
+        if !splices.is_empty() {
+            script.splice(sql, splices);
         }
         script
     }
 
-    fn copy(&mut self, out: &mut Vec<u8>, sql: &[u8], range: std::ops::Range<usize>) {
-        self.positions.push((characters(out), characters(&sql[..range.start])));
-        out.extend_from_slice(&sql[range]);
+    /// A string in which nothing but names is replaced.
+    pub(super) fn of_names(sql: &[u8], splices: Vec<(Range<usize>, String)>) -> Script {
+        let mut script = Script { sql: None, steps: VecDeque::new(), empty: true, positions: Vec::new() };
+        script.splice(sql, splices);
+        script
     }
 
-    /// Whether the backend gets nothing but blanks: the whole string was control that needs no message.
-    pub(super) fn is_local(&self) -> bool {
-        self.sql.is_some() && self.steps.iter().all(|step| step.commands == 0)
+    fn splice(&mut self, sql: &[u8], splices: Vec<(Range<usize>, String)>) {
+        let mut out = Vec::with_capacity(sql.len());
+        let mut copied = 0;
+        for (range, text) in splices {
+            self.copy(&mut out, sql, copied..range.start);
+            copied = range.end;
+            out.extend_from_slice(text.as_bytes());
+        }
+        self.copy(&mut out, sql, copied..sql.len());
+        self.sql = Some(out);
+    }
+
+    fn copy(&mut self, out: &mut Vec<u8>, sql: &[u8], range: Range<usize>) {
+        self.positions.push((characters(out), characters(&sql[..range.start])));
+        out.extend_from_slice(&sql[range]);
     }
 
     /// The position in the client's string of a position in the spliced one (both from 1, as in an error's field).
@@ -101,11 +115,30 @@ fn characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::belief::Defaults;
+    use crate::sandbox::commit::{Constraints, Duties, Touched};
+    use crate::sandbox::settings::Settings;
     use crate::sandbox::sql;
 
-    fn spliced(text: &str, block: Block) -> String {
+    fn script(text: &str, block: Block) -> Script {
         let statements = sql::split(text.as_bytes(), true);
-        let script = Script::new(text.as_bytes(), &statements, block, &Constraints::None);
+        let (duties, touched, settings) = (Duties::new(Constraints::None), Touched::default(), Settings::default());
+        let defaults = Defaults::of_server(15);
+        let belief = Belief { block, ..Belief::new(defaults) };
+        let ground = Ground {
+            duties: &duties,
+            touched: &touched,
+            before: &settings,
+            user: "u",
+            initial: &settings,
+            initial_defaults: &defaults,
+            prefix: "7.",
+        };
+        Script::new(text.as_bytes(), &statements, belief, &ground)
+    }
+
+    fn spliced(text: &str, block: Block) -> String {
+        let script = script(text, block);
         script.sql.map_or_else(|| "(as it is)".to_owned(), |s| String::from_utf8(s).unwrap())
     }
 
@@ -118,7 +151,7 @@ mod tests {
     fn control_in_the_middle_of_a_string() {
         assert_eq!(
             spliced("insert 1; BEGIN; insert 2; COMMIT; insert 3", Block::Idle),
-            "insert 1; ; insert 2; RELEASE SAVEPOINT _ptest_savepoint;SAVEPOINT _ptest_savepoint; insert 3"
+            "insert 1; ; insert 2; CLOSE ALL;RELEASE SAVEPOINT _ptest_savepoint;SAVEPOINT _ptest_savepoint; insert 3"
         );
         assert_eq!(spliced("commit", Block::Failed), "ROLLBACK TO SAVEPOINT _ptest_savepoint");
     }
@@ -129,7 +162,7 @@ mod tests {
             let out = spliced("begin; commit; rollback; start transaction; end; abort; commit and chain", block);
             for word in out.split(';').map(str::trim) {
                 assert!(
-                    ["", control::UNDO, control::KEEP[0], control::KEEP[1], REFUSED].contains(&word)
+                    ["", "CLOSE ALL", control::UNDO, control::KEEP[0], control::KEEP[1], REFUSED].contains(&word)
                         || (block == Block::Failed && word == "begin"),
                     "{word} in {out}"
                 );
@@ -139,9 +172,8 @@ mod tests {
 
     #[test]
     fn positions_count_in_the_clients_string() {
-        let text = "bégin; select é; commit; select oops".replace("bégin", "begin");
-        let statements = sql::split(text.as_bytes(), true);
-        let script = Script::new(text.as_bytes(), &statements, Block::Idle, &Constraints::None);
+        let text = "bégin; select é; commit; execute a(oops)".replace("bégin", "begin");
+        let script = script(&text, Block::Idle);
         let out = String::from_utf8(script.sql.clone().unwrap()).unwrap();
         let at = |s: &str, needle: &str| s.find(needle).map(|i| s[..i].chars().count() + 1).unwrap();
         for needle in ["select é", "oops"] {

@@ -12,11 +12,12 @@ use super::backend::Backend;
 use super::frame::Report;
 
 /// How long a session waits for its turn, counted only while the holder does nothing.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Turns {
     backend: Mutex<Backend>,
+    patience: Duration,
     holder: RefCell<Option<Holder>>,
     taken: Cell<u64>,
 }
@@ -31,43 +32,50 @@ pub(super) struct Holder {
 }
 
 impl Turns {
-    pub(super) fn new(backend: Backend) -> Self {
-        Turns { backend: Mutex::new(backend), holder: RefCell::new(None), taken: Cell::new(0) }
+    pub(super) fn new(backend: Backend, patience: Duration) -> Self {
+        Turns { backend: Mutex::new(backend), patience, holder: RefCell::new(None), taken: Cell::new(0) }
     }
 
     pub(super) fn into_backend(self) -> Backend {
         self.backend.into_inner()
     }
 
-    /// Waits for the turn.
+    /// Waits for the turn, to run `sql`.
     ///
     /// # Errors
     ///
     /// The holder has been idle for too long while this session waited.
-    pub(super) async fn take(&self, session: u32, patience: Duration) -> Result<MutexGuard<'_, Backend>, Report> {
+    pub(super) async fn take(&self, session: u32, sql: &str) -> Result<MutexGuard<'_, Backend>, Report> {
         let mut turn = std::pin::pin!(self.backend.lock());
         loop {
             tokio::select! {
                 biased;
                 backend = &mut turn => {
-                    self.taken.set(self.taken.get() + 1);
-                    self.note(Holder { session, last_sql: String::new(), idle_since: None });
+                    self.hold(session);
                     return Ok(backend);
                 }
-                () = tokio::time::sleep(self.remaining(patience)) => {
-                    if self.remaining(patience).is_zero() {
-                        return Err(self.report(session, patience));
+                () = tokio::time::sleep(self.remaining()) => {
+                    if self.remaining().is_zero() {
+                        return Err(self.report(session, sql));
                     }
                 }
             }
         }
     }
 
-    /// Tells waiters about the holder.
-    pub(super) fn note(&self, holder: Holder) {
-        *self.holder.borrow_mut() = Some(holder);
+    /// Takes the turn if nobody has it.
+    pub(super) fn try_take(&self, session: u32) -> Option<MutexGuard<'_, Backend>> {
+        let backend = self.backend.try_lock().ok()?;
+        self.hold(session);
+        Some(backend)
     }
 
+    fn hold(&self, session: u32) {
+        self.taken.set(self.taken.get() + 1);
+        *self.holder.borrow_mut() = Some(Holder { session, last_sql: String::new(), idle_since: None });
+    }
+
+    /// Notes whether the holder does nothing, for those who wait.
     pub(super) fn note_idle(&self, idle: bool, last_sql: &str) {
         if let Some(holder) = self.holder.borrow_mut().as_mut() {
             if idle && holder.idle_since.is_none() {
@@ -89,27 +97,30 @@ impl Turns {
         self.taken.get()
     }
 
-    fn remaining(&self, patience: Duration) -> Duration {
+    fn remaining(&self) -> Duration {
         let idle = self.holder.borrow().as_ref().and_then(|h| h.idle_since).map(|since| since.elapsed());
-        idle.map_or(patience, |idle| patience.saturating_sub(idle))
+        idle.map_or(self.patience, |idle| self.patience.saturating_sub(idle))
     }
 
-    fn report(&self, session: u32, patience: Duration) -> Report {
+    fn report(&self, session: u32, sql: &str) -> Report {
         let holder = self.holder.borrow().clone();
         let (other, last) = holder.map_or((0, String::new()), |h| (h.session, h.last_sql));
         Report {
             detail: Some(format!(
-                "Session {other} has an open transaction, sends nothing, and was last seen with: {last}"
+                "Session {other} has an open transaction, sends nothing, and last ran: {last}\nSession {session} waits to \
+                 run: {sql}"
             )),
-            hint: Some(
+            hint: Some(format!(
                 "The transactions of a test take turns on one connection. Finish or drop the transaction of session \
-                 {other} before another connection is used, or pass it on to the code that runs this statement."
-                    .replace("{other}", &other.to_string()),
-            ),
+                 {other} before another connection is used, or pass it on to the code that runs this statement. Where \
+                 two transactions must be open at once, write #[ptest::db_test(isolation = \"database\")]; it costs a \
+                 clone."
+            )),
             ..Report::error(
                 "PT001",
                 format!(
-                    "session {session} waited {patience:?} for its turn while session {other} was idle in a transaction"
+                    "session {session} waited {:?} for its turn while session {other} was idle in a transaction",
+                    self.patience
                 ),
             )
         }

@@ -1,6 +1,8 @@
 //! The maintenance connection: creates, clones, renames and drops databases.
 
-use super::{Address, Connection, QueryError, Rows, ServerError, quote_ident};
+use std::io;
+
+use super::{Address, Connection, QueryError, Rows, ServerError};
 
 /// The oldest server that ptest uses (`server_version_num`).
 const OLDEST: u32 = 130_000;
@@ -10,6 +12,10 @@ const OLDEST: u32 = 130_000;
 pub(crate) struct Admin {
     connection: Connection,
     address: Address,
+    /// `server_version_num`.
+    version: u32,
+    /// Whether the server syncs its files.
+    durable: bool,
 }
 
 impl Admin {
@@ -23,19 +29,56 @@ impl Admin {
             }
             other => other?,
         };
-        let mut admin = Admin { connection, address: address.clone() };
+        let mut admin = Admin { connection, address: address.clone(), version: 0, durable: true };
         admin.check_version().await?;
         Ok(admin)
     }
 
     async fn check_version(&mut self) -> Result<(), ServerError> {
-        let rows = self.run("SELECT current_setting('server_version_num'), current_setting('server_version')").await?;
+        let sql =
+            "SELECT current_setting('server_version_num'), current_setting('server_version'), current_setting('fsync')";
+        let rows = self.run(sql).await?;
         let row = rows.into_iter().next().unwrap_or_default();
         let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        if text(0).parse().is_ok_and(|number: u32| number >= OLDEST) {
+        self.version = text(0).parse().unwrap_or_default();
+        self.durable = text(2) != "off";
+        if self.version >= OLDEST {
             return Ok(());
         }
         Err(ServerError::TooOld { address: Box::new(self.address.clone()), version: text(1) })
+    }
+
+    /// How `CREATE DATABASE` copies a template the fastest.
+    ///
+    /// Medians for ten tables, on a tmpfs: by files 19 ms, through the buffers (the default) 40 ms. But by files, a server
+    /// that syncs does it file by file, and flushes everything before and after: 980 ms against 420 ms on a disk, and
+    /// 590 ms against 77 ms to drop it.
+    pub(crate) fn copy_strategy(&self) -> &'static str {
+        if self.version >= 150_000 && !self.durable { " STRATEGY FILE_COPY" } else { "" }
+    }
+
+    /// Lets this connection's statements run to their end when its client is gone, and has files cloned where the server
+    /// knows how.
+    pub(crate) async fn outlive_client(&mut self) -> Result<(), ServerError> {
+        if self.version >= 140_000 {
+            self.run("SET client_connection_check_interval = 0").await?;
+        }
+        if self.version >= 180_000 {
+            // Refused by builds for systems that cannot.
+            let _ = self.try_run("SET file_copy_method = clone").await;
+        }
+        Ok(())
+    }
+
+    /// Sends statements that each commit by themselves where they must. They run to their end, or to the first that fails,
+    /// also when this process ends: nothing is answered between them. A later [`finish`](Self::finish) reads the answer.
+    pub(crate) async fn send_batch(&mut self, statements: &[String]) -> io::Result<()> {
+        self.connection.send_batch(statements).await
+    }
+
+    /// Reads the answer of a batch.
+    pub(crate) async fn finish(&mut self) -> Result<(), QueryError> {
+        self.connection.finish().await.map(drop)
     }
 
     /// Runs a statement; an error of the server says which.
@@ -52,9 +95,9 @@ impl Admin {
         self.connection.query(sql).await
     }
 
-    /// Drops a database that the caller has proven to be ptest's.
-    pub(crate) async fn drop_database(&mut self, name: &str) -> Result<(), ServerError> {
-        self.run(&format!("DROP DATABASE IF EXISTS {}", quote_ident(name))).await.map(drop)
+    /// `server_version_num`.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 
     pub(crate) fn address(&self) -> &Address {

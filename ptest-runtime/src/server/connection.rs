@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
+use postgres_protocol::IsNull;
 use postgres_protocol::authentication::{self, sasl};
 use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Message};
 use postgres_protocol::message::frontend;
@@ -186,6 +187,21 @@ impl Connection {
     pub(crate) async fn send(&mut self, sql: &str) -> io::Result<()> {
         let mut out = BytesMut::with_capacity(sql.len() + 8);
         frontend::query(sql, &mut out)?;
+        self.stream.write_all(&out).await
+    }
+
+    /// Sends statements as one batch of the extended protocol, whose answer comes after the last: nothing is sent to a
+    /// client that may be gone before they have run.
+    pub(crate) async fn send_batch(&mut self, statements: &[String]) -> io::Result<()> {
+        let mut out = BytesMut::new();
+        for sql in statements {
+            frontend::parse("", sql, [], &mut out)?;
+            let no_values = std::iter::empty::<()>();
+            let bound = frontend::bind("", "", [], no_values, |(), _| Ok(IsNull::Yes), [], &mut out);
+            bound.map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+            frontend::execute("", 0, &mut out)?;
+        }
+        frontend::sync(&mut out);
         self.stream.write_all(&out).await
     }
 

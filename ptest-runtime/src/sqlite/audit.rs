@@ -85,21 +85,22 @@ pub(crate) fn hint(message: &str) -> Option<&'static str> {
     if REFUSED.iter().any(|words| message.contains(words)) {
         return Some(
             "a `SqliteConnection` parameter is inside a transaction of ptest's, which cannot hold `BEGIN IMMEDIATE` \
-             (`begin_with`), `VACUUM`, `PRAGMA journal_mode` or `PRAGMA synchronous`; take a `SqlitePool` instead: it \
-             commits for real on the test's own copy of the database, for one file copy per test",
+             (`begin_with`), `VACUUM`, `PRAGMA journal_mode` or `PRAGMA synchronous`; write \
+             `isolation = \"database\"` or take a `SqlitePool`: both commit for real on the test's own copy of the \
+             database, for one file copy per test",
         );
     }
     if message.contains("FOREIGN KEY constraint failed") {
         return Some(
             "`PRAGMA foreign_keys` does nothing inside a transaction, and a `SqliteConnection` parameter is inside one \
-             of ptest's; to switch it, take `SqlitePoolOptions, SqliteConnectOptions` and connect with \
-             `.foreign_keys(false)`, for one file copy per test",
+             of ptest's; to switch it, write `isolation = \"database\"`, for one file copy per test",
         );
     }
     if message.contains("database is locked") {
         return Some(
             "ptest's transaction on a `SqliteConnection` parameter holds the database's write lock until the test ends; \
-             to use several connections, take a `SqlitePool` instead, for one file copy per test",
+             to use several connections, take a `SqlitePool` or write `isolation = \"database\"`, for one file copy per \
+             test",
         );
     }
     None

@@ -51,13 +51,13 @@ impl SqliteError {
                 "a `SqliteConnection` parameter is inside a transaction that is rolled back when the test ends. A \
                  COMMIT, ROLLBACK, INSERT OR ROLLBACK, RAISE(ROLLBACK) or failed `begin_with` in the test ended it, and \
                  what came after ran without it. No other test sees any of it: the database is thrown away.\n\
-                 To commit or roll back for real, take a `SqlitePool` parameter; it costs one file copy per test. To \
-                 commit inside the transaction, use `conn.begin()`."
+                 To commit or roll back for real, write `isolation = \"database\"` or take a `SqlitePool` parameter; it \
+                 costs one file copy per test. To commit inside the transaction, use `conn.begin()`."
             }
             SqliteError::AfterConnection { .. } => {
                 "the connection is inside a transaction that no other connection can see into. Put a `SqlitePool` \
-                 parameter before it: then all of them share the test's own copy of the database and commit for real; \
-                 it costs one file copy per test"
+                 parameter before it, or write `isolation = \"database\"`: then all of them share the test's own copy of \
+                 the database and commit for real; it costs one file copy per test"
             }
         };
         Some(help.to_owned())

@@ -13,6 +13,7 @@ pub(crate) mod audit;
 #[cfg(test)]
 pub(crate) mod child;
 pub(crate) mod error;
+pub(crate) mod quiet;
 pub(crate) mod script;
 pub(crate) mod slot;
 pub(crate) mod template;

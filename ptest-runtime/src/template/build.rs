@@ -3,18 +3,23 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-use super::names::{private_name, private_prefix, slot_name, template_name};
+use super::names::{private_name, template_name};
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
 /// One template is built on a server at a time: roles and other objects of the whole cluster are not private to it.
 const BUILD_LOCK: i64 = 0x7074_6573_7401;
 
-/// With the slot's name: one process at a time makes it.
-const CLONE_LOCK: i32 = 0x7074_6573;
-
 /// How long another backend may take to let go of a database that must be renamed or copied.
 const LET_GO: Duration = Duration::from_secs(10);
+
+/// What the comment of every template begins with: the proof that ptest made it.
+pub(crate) const MARK: &str = "template of ptest";
+
+/// The comment of a new template.
+pub(crate) fn mark() -> String {
+    format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
+}
 
 /// Makes sure that the schema's template exists.
 pub(crate) async fn ensure(admin: &mut Admin, schema: &Schema) -> Result<(), TemplateError> {
@@ -40,7 +45,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     let failed = |source| TemplateError::Build { name: template.to_owned(), source };
     let started = Instant::now();
     let private = private_name(&schema.fingerprint);
-    create(admin, &private, None).await.map_err(failed)?;
+    retry(admin, &format!("CREATE DATABASE {}", quote_ident(&private))).await.map_err(failed)?;
     let built = async {
         let address = admin.address().clone();
         apply::migrate(&address, &private, schema)
@@ -56,24 +61,13 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
                 "built the template {template} in {:.1} s (once per set of migrations)",
                 started.elapsed().as_secs_f64()
             ));
-            sweep(admin, &schema.fingerprint).await.map_err(failed)?;
+            // Rare, and when old ones fall out of use.
+            crate::reaper::start(admin.address());
         }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
         Err(_) => discard(admin, &private).await,
     }
     built
-}
-
-/// Drops what processes left that were killed while they built the same template: the caller's lock says that nobody
-/// builds it, and the template beside them that they are ptest's.
-async fn sweep(admin: &mut Admin, fingerprint: &str) -> Result<(), ServerError> {
-    let prefix = quote_literal(&private_prefix(fingerprint));
-    let sql =
-        format!("SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, {prefix})");
-    for name in admin.run(&sql).await?.into_iter().flatten().flatten() {
-        discard(admin, &name).await;
-    }
-    Ok(())
 }
 
 /// Drops a database under construction, with the backends that a killed process may have left in it.
@@ -87,7 +81,7 @@ async fn discard(admin: &mut Admin, name: &str) {
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
 async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
-    let comment = quote_literal(&format!("template of ptest {}", env!("CARGO_PKG_VERSION")));
+    let comment = quote_literal(&mark());
     admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
     // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
     let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told))).await;
@@ -95,62 +89,66 @@ async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
 
-/// Clones a slot from its template. No error if another process was faster.
-pub(crate) async fn clone_slot(admin: &mut Admin, schema: &Schema, slot: u32) -> Result<(), TemplateError> {
-    let name = slot_name(&schema.fingerprint, slot);
+/// Clones the schema's template. No error if another process was faster.
+pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -> Result<(), TemplateError> {
     let template = template_name(&schema.fingerprint);
-    let lock = format!("({CLONE_LOCK}, pg_catalog.hashtext({}))", quote_literal(&name));
-    let cloned = async {
-        // Two that alter one database at once are both in danger of an error (XX000).
-        admin.run(&format!("SELECT pg_advisory_lock{lock}")).await?;
-        if !is_open(admin, &name).await? {
-            clone(admin, &template, &name).await?;
-        }
-        admin.run(&format!("SELECT pg_advisory_unlock{lock}")).await.map(drop)
-    };
-    cloned.await.map_err(|source| TemplateError::Clone { name: name.clone(), source })
+    let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
+    // Two processes may miss the same slot at once; the second finds it complete.
+    let key = format!("pg_catalog.hashtextextended({}, 0)", quote_literal(name));
+    admin.run(&format!("SELECT pg_catalog.pg_advisory_lock({key})")).await.map_err(failed)?;
+    let cloned = complete_clone(admin, &template, name).await.map_err(failed);
+    let _ = admin.try_run(&format!("SELECT pg_catalog.pg_advisory_unlock({key})")).await;
+    cloned
 }
 
-async fn is_open(admin: &mut Admin, name: &str) -> Result<bool, ServerError> {
-    let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {} AND datallowconn", quote_literal(name));
-    Ok(!admin.run(&sql).await?.is_empty())
-}
-
-/// Clones a database, or finishes what another process has begun: the clone is closed until it has what cloning leaves
-/// out, also when this process dies here.
-async fn clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
-    create(admin, name, Some(template)).await?;
-    let mut rest = settings_and_grants(admin, template, name).await?;
-    rest.push(format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(name)));
-    for statement in rest {
+/// Makes a clone, or completes one that a process has left unfinished: it stays closed to connections until then.
+async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
+    let is_open =
+        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datallowconn AND datname = {}", quote_literal(name));
+    if !admin.run(&is_open).await?.is_empty() {
+        return Ok(());
+    }
+    let sql = create_clone_sql(admin, template, name);
+    match retry(admin, &sql).await {
+        Err(ServerError::Admin { source: QueryError::Db(e), .. }) if matches!(e.code.as_str(), "42P04" | "23505") => {}
+        other => other?,
+    }
+    let statements = admin.run(&settings_sql(template, name)).await?;
+    for statement in statements.into_iter().flatten().flatten() {
         admin.run(&statement).await?;
     }
     Ok(())
 }
 
-/// Creates a database; a clone stays closed to connections. Losing a race for the same name is no error.
-async fn create(admin: &mut Admin, name: &str, template: Option<&str>) -> Result<(), ServerError> {
-    let sql = match template {
-        Some(template) => {
-            format!("CREATE DATABASE {} TEMPLATE {} ALLOW_CONNECTIONS false", quote_ident(name), quote_ident(template))
-        }
-        None => format!("CREATE DATABASE {}", quote_ident(name)),
-    };
-    match retry(admin, &sql).await {
-        Err(ServerError::Admin { source: QueryError::Db(e), .. })
-            if template.is_some() && matches!(e.code.as_str(), "42P04" | "23505") =>
-        {
-            Ok(())
-        }
-        other => other,
-    }
+/// The statement that makes a clone; it stays closed to connections until [`copy_settings_sql`] has run.
+pub(crate) fn create_clone_sql(admin: &Admin, template: &str, name: &str) -> String {
+    format!(
+        "CREATE DATABASE {} TEMPLATE {}{} ALLOW_CONNECTIONS false",
+        quote_ident(name),
+        quote_ident(template),
+        admin.copy_strategy()
+    )
 }
 
-/// The statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants on the database.
-async fn settings_and_grants(admin: &mut Admin, template: &str, name: &str) -> Result<Vec<String>, ServerError> {
+/// One statement that gives a clone what cloning leaves out, and opens it to connections.
+pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
+    let body = format!(
+        "DECLARE statement text; BEGIN FOR statement IN {} LOOP EXECUTE statement; END LOOP; END",
+        settings_sql(template, name)
+    );
+    format!("DO {}", quote_literal(&body))
+}
+
+/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants
+/// on the database. The last one opens it to connections.
+fn settings_sql(template: &str, name: &str) -> String {
     let (from, to) = (quote_literal(template), quote_literal(&quote_ident(name)));
-    let sql = format!(
-        "SELECT format('ALTER %s %s SET %s TO %s', \
+    format!(
+        "SELECT statement FROM (\
+         SELECT 1, format('REVOKE ALL ON DATABASE %s FROM PUBLIC', {to}) \
+         FROM pg_catalog.pg_database WHERE datname = {from} AND datacl IS NOT NULL \
+         UNION ALL \
+         SELECT 2, format('ALTER %s %s SET %s TO %s', \
            CASE WHEN r.rolname IS NULL THEN 'DATABASE' ELSE format('ROLE %I IN DATABASE', r.rolname) END, {to}, \
            split_part(c, '=', 1), \
            CASE WHEN split_part(c, '=', 1) IN ('search_path', 'temp_tablespaces', 'DateStyle', 'session_preload_libraries', \
@@ -158,17 +156,14 @@ async fn settings_and_grants(admin: &mut Admin, template: &str, name: &str) -> R
          FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase \
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c WHERE d.datname = {from} \
          UNION ALL \
-         SELECT format('GRANT %s ON DATABASE %s TO %s%s', a.privilege_type, {to}, \
+         SELECT 3, format('GRANT %s ON DATABASE %s TO %s%s', a.privilege_type, {to}, \
            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, \
            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
-         FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba"
-    );
-    let mut statements: Vec<String> = admin.run(&sql).await?.into_iter().flatten().flatten().collect();
-    let revoked = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {from} AND datacl IS NOT NULL");
-    if !admin.run(&revoked).await?.is_empty() {
-        statements.insert(0, format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quote_ident(name)));
-    }
-    Ok(statements)
+         FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba \
+         UNION ALL \
+         SELECT 4, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
+         ) AS statements (step, statement) ORDER BY step"
+    )
 }
 
 /// Runs a statement that fails while another backend is on its way out of the database (55006), or copies it.

@@ -15,7 +15,7 @@ use super::migrations::{self, Folder, MigrationSet};
 pub(crate) struct Fingerprint(String);
 
 /// Raised when ptest makes another template of the same parts.
-pub(super) const LAYOUT_VERSION: u32 = 2;
+pub(super) const LAYOUT_VERSION: u32 = 1;
 
 pub(super) const LENGTH: usize = 16;
 

@@ -25,7 +25,7 @@ pub(crate) enum Source {
 }
 
 impl Schema {
-    /// The schema of a test. A folder's files are read only if one of them has changed since the last time.
+    /// The schema of a test. A folder's files are read only if one of them has changed since the last process looked.
     pub(crate) fn of(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
         #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
         if let Migrations::Migrator(migrator) = test.migrations {

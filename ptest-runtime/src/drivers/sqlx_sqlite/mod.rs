@@ -1,7 +1,8 @@
 //! sqlx with SQLite: what a test is given of its slot.
 //!
 //! A test whose first parameter is a connection gets it inside a transaction that is never committed. Any other
-//! parameter gets the slot's copy itself, where everything commits, and which is then thrown away.
+//! parameter gets the slot's copy itself, where everything commits, and which is then thrown away; so does a connection
+//! with `isolation = "database"`.
 
 mod migrate;
 mod params;
@@ -23,7 +24,7 @@ use crate::sqlite::slot::{Journal, Slot};
 use crate::sqlite::template::Template;
 use crate::sqlite::{SqliteError, SqliteUrl};
 use crate::template::Schema;
-use crate::test::Test;
+use crate::test::{Isolation, Test};
 
 /// The SQLite database of one test.
 #[derive(Debug)]
@@ -59,9 +60,9 @@ impl SqliteTest {
         Ok(SqliteTest { test, slot, access: Access::Nothing })
     }
 
-    /// One connection: inside ptest's transaction, unless the test has a pool or a URL.
+    /// One connection: inside ptest's transaction, unless the test has a pool, a URL or `isolation = "database"`.
     pub(crate) async fn connection(&mut self) -> Result<SqliteConnection, SqliteError> {
-        let options = self.options_for_one_connection()?;
+        let options = self.options_for_one_connection().await?;
         let mut conn = options.connect().await.map_err(|e| self.cannot_open(e))?;
         self.enter(&mut conn).await?;
         Ok(conn)
@@ -69,7 +70,7 @@ impl SqliteTest {
 
     /// The same as [`connection`](Self::connection), in the type of a pool's connections.
     pub(crate) async fn pool_connection(&mut self) -> Result<PoolConnection<Sqlite>, SqliteError> {
-        let options = self.options_for_one_connection()?;
+        let options = self.options_for_one_connection().await?;
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options);
         let mut conn = async { pool.await?.acquire().await }.await.map_err(|e| self.cannot_open(e))?;
         self.enter(&mut conn).await?;
@@ -99,9 +100,10 @@ impl SqliteTest {
         Ok(self.copy_options())
     }
 
-    /// As many connections as `#[sqlx::test]` allows: a test never waits for one.
+    /// As many connections as `#[sqlx::test]` allows: a test never waits for one. None is lost, or grows old.
     pub(crate) fn pool_options() -> SqlitePoolOptions {
-        SqlitePoolOptions::new().max_connections(1000)
+        let options = SqlitePoolOptions::new().max_connections(1000).test_before_acquire(false);
+        options.idle_timeout(None).max_lifetime(None)
     }
 
     /// The address of the slot's copy.
@@ -131,10 +133,11 @@ impl SqliteTest {
         connect_options().filename(self.slot.path())
     }
 
-    fn options_for_one_connection(&mut self) -> Result<SqliteConnectOptions, SqliteError> {
+    async fn options_for_one_connection(&mut self) -> Result<SqliteConnectOptions, SqliteError> {
         match self.access {
             Access::Commits => Ok(self.copy_options()),
             Access::Transaction(_) => Err(SqliteError::AfterConnection { second: "a second connection" }),
+            Access::Nothing if self.test.isolation == Isolation::Database => self.connect_options("a connection").await,
             Access::Nothing => {
                 self.slot.prepare(Journal::Rollback)?;
                 // A journal in memory: nothing is written, and nothing has to be made again, when no test commits.

@@ -29,5 +29,6 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use name::Ident;
 pub(crate) use split::split;
-pub(crate) use statement::{Hints, Kind, Modes, Statement};
+pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement};

@@ -1,13 +1,14 @@
 //! The server's data: made once, thrown away when the server did not end cleanly.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind;
 use std::path::Path;
 
 use super::account::Account;
 use super::binaries::{Binaries, Version};
 use super::error::io_at;
-use super::place::{Home, PORT, private_folder};
+use super::place::{Home, private_folder};
 use super::{OwnServerError, Result};
 
 /// What the keeper writes into `data/clean` after a clean stop. Change it with the arguments of initdb.
@@ -81,11 +82,12 @@ fn discard(home: &Home) -> Result<()> {
 /// Writes the settings for throw-away data: they go before initdb's own, and `ALTER SYSTEM` before them.
 pub(super) fn configure(home: &Home, version: &Version) -> Result<()> {
     let sockets = home.sockets.display();
+    let port = port();
     let mut text = format!(
         "\
 include 'data/postgresql.conf'
 listen_addresses = ''
-port = {PORT}
+port = {port}
 unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 max_connections = 200
@@ -122,6 +124,13 @@ logging_collector = off
     }
     let path = home.folder.join("postgresql.conf");
     fs::write(&path, text).map_err(io_at("write", &path))
+}
+
+/// A part of the socket's name, another one at each start: a server whose folder was removed under it lives on for a
+/// while, and removes its socket by name when it ends.
+fn port() -> u16 {
+    let random = RandomState::new().build_hasher().finish();
+    10_000 + (random % 50_000) as u16
 }
 
 /// The last lines of a log, of what follows `from`.

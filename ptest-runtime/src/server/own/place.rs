@@ -19,8 +19,8 @@ use super::{OwnServerError, Result};
 /// The longest path of a Unix socket, without its terminating zero.
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Names the socket, and nothing else: the server listens on no network.
-pub(super) const PORT: u16 = 5432;
+/// A port names the socket, and nothing else: the server listens on no network.
+pub(super) const LONGEST_PORT: u16 = u16::MAX;
 
 /// The folder that ptest may use: `target/ptest`.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ fn make_folder(path: &Path) -> Result<bool> {
 /// Whether the socket's path is short enough, plain enough for every client's syntax, and on a file system with sockets.
 fn can_hold_socket(folder: &Path) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+@".contains(b);
-    let socket = folder.join(format!(".s.PGSQL.{PORT}"));
+    let socket = folder.join(format!(".s.PGSQL.{LONGEST_PORT}"));
     let bytes = socket.as_os_str().as_bytes();
     let probe = folder.join("probe");
     let _ = fs::remove_file(&probe);

@@ -216,7 +216,7 @@ fn a_server_whose_socket_was_removed_is_stopped_and_started_again() {
     let server = target.ensure();
     server.query("create table kept ()");
     let first = target.postmaster();
-    fs::remove_file(server.socket_dir.join(".s.PGSQL.5432")).unwrap();
+    fs::remove_file(server.socket_dir.join(format!(".s.PGSQL.{}", server.port))).unwrap();
 
     let server = target.ensure();
     assert!(!runs(&first));

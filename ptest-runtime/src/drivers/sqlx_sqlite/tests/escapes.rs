@@ -167,7 +167,10 @@ fn what_a_transaction_cannot_hold_gets_a_hint() {
         });
         // As `?` prints it, and as `unwrap` does.
         for message in [error.to_string(), format!("{error:?}")] {
-            assert!(hint(&message).is_some_and(|hint| hint.contains("`Sqlite")), "{statement}: {message}");
+            assert!(
+                hint(&message).is_some_and(|hint| hint.contains("isolation = \"database\"")),
+                "{statement}: {message}"
+            );
         }
     }
     let error = project.pass(async |test| {

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::Executor;
+use sqlx::{Connection, Executor};
 
 use super::{Project, USERS, insert, names, open_here, runtime};
 use crate::sqlite::child::Child;
+use crate::test::Isolation;
 
 #[test]
 fn a_copy_that_nobody_wrote_to_is_used_again() {
@@ -248,6 +249,21 @@ fn resident_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_connection_to_a_database_of_its_own_commits() {
+    let project = Project::new(&[USERS]);
+    project.isolation(Isolation::Database).pass(async |test| {
+        let (mut a, mut b) = (test.connection().await.unwrap(), test.connection().await.unwrap());
+        let mut transaction = a.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        insert(&mut *transaction, "name").await.unwrap();
+        assert_eq!(names(&mut b).await, [] as [&str; 0]);
+        transaction.commit().await.unwrap();
+        assert_eq!(names(&mut b).await, ["name"]);
+        a.execute("vacuum").await.unwrap();
+    });
+    project.assert_clean();
 }
 
 #[test]

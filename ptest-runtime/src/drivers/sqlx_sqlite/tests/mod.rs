@@ -6,6 +6,8 @@ mod parameters;
 mod schemas;
 
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
@@ -13,30 +15,42 @@ use sqlx::{Connection, Executor};
 use super::SqliteTest;
 use crate::sqlite::SqliteError;
 use crate::template::Schema;
-use crate::test::{Fixture, Migrations, Test};
+use crate::test::{Fixture, Isolation, Migrations, Test};
 
 const USERS: (&str, &str) = ("1_users.sql", "create table users (id integer primary key, name text unique not null)");
 
 /// A project with migrations, and a `target/ptest` of its own.
 struct Project {
-    folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
     test: &'static Test,
 }
 
 impl Project {
     fn new(migrations: &[(&str, &str)]) -> Project {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("migrations")).unwrap();
-        for (name, sql) in migrations {
-            std::fs::write(folder.path().join("migrations").join(name), sql).unwrap();
-        }
         let test = test_in(folder.path(), &[]);
-        Project { folder, test }
+        let mut project = Project { folder: Rc::new(folder), test };
+        migrations.iter().for_each(|(name, sql)| project.write(name, sql));
+        project
+    }
+
+    /// Writes a migration. What tests see from here on is what those of another process would see.
+    fn write(&mut self, name: &str, sql: &str) {
+        let path = self.folder.path().join("migrations").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, sql).unwrap();
+        self.test = test_in(self.folder.path(), self.test.fixtures);
     }
 
     fn fixtures(mut self, fixtures: &'static [Fixture]) -> Project {
         self.test = test_in(self.folder.path(), fixtures);
         self
+    }
+
+    /// The same project, for tests that have this argument.
+    fn isolation(&self, isolation: Isolation) -> Project {
+        let test = Test { isolation, ..*self.test };
+        Project { folder: self.folder.clone(), test: Box::leak(Box::new(test)) }
     }
 
     fn sqlite_dir(&self) -> std::path::PathBuf {
@@ -82,7 +96,10 @@ impl Project {
 /// A test whose migrations are in the folder.
 fn test_in(folder: &Path, fixtures: &'static [Fixture]) -> &'static Test {
     let migrations = folder.join("migrations").into_os_string().into_string().unwrap();
-    let test = Test::new("tests::of_a_project", "").migrations(Migrations::Dir(migrations.leak()));
+    // A process finds out once what the schema of a package's tests is.
+    static PACKAGES: AtomicU32 = AtomicU32::new(0);
+    let package = PACKAGES.fetch_add(1, Ordering::Relaxed).to_string().leak();
+    let test = Test::new("tests::of_a_project", package).migrations(Migrations::Dir(migrations.leak()));
     Box::leak(Box::new(test.fixtures(fixtures)))
 }
 

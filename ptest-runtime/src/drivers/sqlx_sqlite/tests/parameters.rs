@@ -2,10 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection, Executor, Sqlite};
+use tokio::time::Instant;
 
 use super::super::SqliteTest;
 use super::{Project, USERS, insert, names};
@@ -259,4 +261,46 @@ fn a_fixture_that_ends_the_transaction_is_named() {
         let error = test.pool().await.unwrap_err();
         assert!(error.to_string().starts_with("cannot run fixture"), "{error}");
     });
+}
+
+#[test]
+fn a_paused_clock_waits_for_sqlite() {
+    static PAUSED: Test =
+        Test::new("tests::paused", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None).start_paused(true);
+    async fn use_pool(pool: SqlitePool) {
+        for _ in 0..20 {
+            let select = sqlx::query("select count(*) from t").execute(&pool);
+            tokio::time::timeout(Duration::from_millis(1), select).await.expect("in time").unwrap();
+        }
+        let (a, b) = tokio::join!(pool.begin(), pool.begin());
+        a.unwrap().commit().await.unwrap();
+        b.unwrap().commit().await.unwrap();
+    }
+    for _ in 0..6 {
+        run(&PAUSED, |cx| {
+            Box::pin(async move {
+                let pool = SqlitePool::from_context(cx).await?;
+                crate::context::start_body(cx);
+                let start = Instant::now();
+                pool.execute("create table t (x)").await.unwrap();
+                use_pool(pool.clone()).await;
+                let tasks: Vec<_> = (0..3).map(|_| tokio::spawn(use_pool(pool.clone()))).collect();
+                for task in tasks {
+                    task.await.unwrap();
+                }
+                assert_eq!(start.elapsed(), Duration::ZERO);
+                let _held = pool.acquire().await.unwrap();
+                let ticks = tokio::spawn(async {
+                    let mut interval = tokio::time::interval(Duration::from_secs(60));
+                    for _ in 0..5 {
+                        interval.tick().await;
+                    }
+                });
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                assert!(ticks.is_finished());
+                assert_eq!(start.elapsed().as_secs(), 3600);
+                Ok(())
+            })
+        })
+    }
 }

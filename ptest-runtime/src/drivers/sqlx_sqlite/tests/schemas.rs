@@ -34,9 +34,9 @@ fn migrations_are_applied_once_with_sqlxs_own_table() {
 
 #[test]
 fn another_migration_makes_another_template() {
-    let project = Project::new(&[USERS]);
+    let mut project = Project::new(&[USERS]);
     project.pass(async |test| insert(&test.pool().await.unwrap(), "old").await.unwrap());
-    std::fs::write(project.folder.path().join("migrations/2_more.sql"), "create table more (x)").unwrap();
+    project.write("2_more.sql", "create table more (x)");
     project.pass(async |test| {
         let pool = test.pool().await.unwrap();
         pool.execute("insert into more values (1)").await.unwrap();
@@ -58,7 +58,7 @@ fn a_migration_that_chooses_wal_leaves_one_file() {
 
 #[test]
 fn a_failed_migration_is_named_with_its_line_and_leaves_nothing() {
-    let project = Project::new(&[
+    let mut project = Project::new(&[
         USERS,
         ("2_posts.sql", "create table posts (x);\n\n-- the mistake\ncreate tabel comments (x);\ncreate table t (x);"),
     ]);
@@ -69,7 +69,7 @@ fn a_failed_migration_is_named_with_its_line_and_leaves_nothing() {
         assert!(report.contains(r#"near "tabel": syntax error"#), "{report}");
         assert_eq!(files(&project), [] as [&str; 0]);
     }
-    std::fs::write(project.folder.path().join("migrations/2_posts.sql"), "create table posts (x)").unwrap();
+    project.write("2_posts.sql", "create table posts (x)");
     project.assert_clean();
 }
 
@@ -116,14 +116,10 @@ fn a_migrator_of_the_users_own_is_run() {
 
 #[test]
 fn migrations_of_diesel_fill_its_table() {
-    let project = Project::new(&[]);
-    let migrations = project.folder.path().join("migrations");
-    let write = |name: &str, sql: &str| {
-        std::fs::create_dir_all(migrations.join(name)).unwrap();
-        std::fs::write(migrations.join(name).join("up.sql"), sql).unwrap();
-    };
-    write("2026-01-01-000000_users", USERS.1);
-    write("2026-01-02-000000_admin", "insert into users (name) values ('admin')");
+    let mut project = Project::new(&[
+        ("2026-01-01-000000_users/up.sql", USERS.1),
+        ("2026-01-02-000000_admin/up.sql", "insert into users (name) values ('admin')"),
+    ]);
     let versions: Vec<String> = project.pass(async |test| {
         let mut conn = test.connection().await.unwrap();
         assert_eq!(names(&mut conn).await, ["admin"]);
@@ -131,7 +127,7 @@ fn migrations_of_diesel_fill_its_table() {
         sqlx::query_scalar(versions).fetch_all(&mut conn).await.unwrap()
     });
     assert_eq!(versions, ["20260101000000", "20260102000000"]);
-    write("2026-01-02-000000_admin", "select 1;\n\ninsert into users (nme) values ('admin')");
+    project.write("2026-01-02-000000_admin/up.sql", "select 1;\n\ninsert into users (nme) values ('admin')");
     let error = project.open_error().to_string();
     assert!(error.ends_with("2026-01-02-000000_admin/up.sql:3"), "{error}");
 }

@@ -1,0 +1,97 @@
+//! The keeper: a thread with the one connection that holds a database's lock, and throws the database away.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::lease::{self, Leased};
+use super::{Leak, idle};
+use crate::server::{Address, Admin};
+use crate::template::Schema;
+
+/// What a keeper is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Lease a database for a test.
+    Lease { schema: Schema, reply: oneshot::Sender<crate::Result<String>> },
+    /// Give the test a number that no other has.
+    Number { first: u32, reply: oneshot::Sender<crate::Result<u32>> },
+    /// End the test's connections: its time is up.
+    Stop,
+    /// Throw the database away, and be idle again under this address.
+    Close { reply: oneshot::Sender<Vec<Leak>>, orders: mpsc::UnboundedSender<Order> },
+}
+
+/// Starts a keeper; it ends with the last sender of its orders.
+pub(super) fn start(server: &Address) -> crate::Result<mpsc::UnboundedSender<Order>> {
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let server = server.clone();
+    std::thread::Builder::new()
+        .name("ptest database".to_owned())
+        .spawn(move || {
+            // Without a runtime the orders are dropped, and their senders learn that the keeper is gone.
+            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                runtime.block_on(Keeper { server, admin: None, leased: None }.serve(inbox));
+            }
+        })
+        .map_err(crate::Error::other)?;
+    Ok(orders)
+}
+
+struct Keeper {
+    server: Address,
+    /// Opened for the first test.
+    admin: Option<Admin>,
+    leased: Option<Leased>,
+}
+
+impl Keeper {
+    async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        while let Some(order) = inbox.recv().await {
+            match order {
+                Order::Lease { schema, reply } => drop(reply.send(self.lease(schema).await)),
+                Order::Number { first, reply } => {
+                    if let Some(admin) = &mut self.admin {
+                        let _ = reply.send(lease::number(admin, first).await);
+                    }
+                }
+                Order::Stop => {
+                    if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
+                        lease::stop(admin, leased).await;
+                    }
+                }
+                Order::Close { reply, orders } => {
+                    if !self.close(Some(reply)).await {
+                        return;
+                    }
+                    idle(|all| all.entry(self.server.clone()).or_default().push(orders));
+                }
+            }
+        }
+        // A test that could not be opened.
+        self.close(None).await;
+    }
+
+    async fn lease(&mut self, schema: Schema) -> crate::Result<String> {
+        let mut admin = match self.admin.take() {
+            Some(admin) => admin,
+            None => lease::open(&self.server).await?,
+        };
+        let leased = lease::take(&mut admin, schema).await?;
+        self.admin = Some(admin);
+        Ok(self.leased.insert(leased).name.clone())
+    }
+
+    /// Whether the connection can serve another test.
+    async fn close(&mut self, reply: Option<oneshot::Sender<Vec<Leak>>>) -> bool {
+        let (Some(admin), Some(leased)) = (&mut self.admin, self.leased.take()) else { return false };
+        let leaks = match &reply {
+            Some(_) => lease::leaks(admin, &leased).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let sent = lease::throw_away(admin, &leased).await;
+        // From here on the server needs nobody.
+        if let Some(reply) = reply {
+            let _ = reply.send(leaks);
+        }
+        sent.is_ok() && lease::thrown_away(admin).await.is_ok()
+    }
+}

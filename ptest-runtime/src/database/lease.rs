@@ -1,0 +1,177 @@
+//! What a keeper says to the server, in the order of a test's life.
+
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant};
+
+use super::Leak;
+use crate::config::Config;
+use crate::lease::LeaseError;
+use crate::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
+use crate::template::{self, Schema, spare_name, template_name, used_name};
+
+/// How long the backends of connections that are closed may take to end, before they count as leaked.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// How long a server may take to let clients in.
+const STARTING: Duration = Duration::from_secs(30);
+
+/// The first half of the keys of the numbers of tests.
+const NUMBERS: i32 = 0x7074_6e6f;
+
+/// Numbers beyond this one mean that something else is wrong.
+const MOST_NUMBERS: u32 = 1000;
+
+/// A database, locked, of one test.
+pub(super) struct Leased {
+    pub(super) name: String,
+    schema: Schema,
+}
+
+/// Connects to the server, which may be starting up.
+pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
+    let started = Instant::now();
+    loop {
+        match Admin::open(server).await {
+            Err(e) if e.code() == Some("57P03") && started.elapsed() < STARTING => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(error.into()),
+            Ok(mut admin) => {
+                admin.outlive_client().await?;
+                return Ok(admin);
+            }
+        }
+    }
+}
+
+/// Makes a spare the test's; without a spare, clones the template.
+pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Leased> {
+    while let Some(number) = lock_spare(admin, &schema.fingerprint).await? {
+        let (spare, name) = (spare_name(&schema.fingerprint, number), used_name(&schema.fingerprint, number));
+        let rename = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&spare), quote_ident(&name));
+        match admin.try_run(&rename).await {
+            Ok(_) => return Ok(Leased { name, schema }),
+            // Another test had it between our two statements.
+            Err(QueryError::Db(error)) if error.code == "3D000" => {}
+            // Somebody looks into it.
+            Err(QueryError::Db(error)) if error.code == "55006" => break,
+            Err(QueryError::Io(_)) => return Err(LeaseError::Gone.into()),
+            Err(QueryError::Db(error)) => return Err(crate::Error::other(error)),
+        }
+    }
+    let number = random();
+    let name = used_name(&schema.fingerprint, number);
+    run(admin, &format!("SELECT pg_catalog.pg_advisory_lock({})", key(number))).await?;
+    template::ensure(admin, &schema).await?;
+    template::clone_into(admin, &schema, &name).await?;
+    Ok(Leased { name, schema })
+}
+
+/// Locks a spare that is complete, if there is one.
+async fn lock_spare(admin: &mut Admin, fingerprint: &str) -> crate::Result<Option<u64>> {
+    let like = quote_literal(&format!("^ptest_{fingerprint}_spare_[0-9a-f]{{16}}$"));
+    let sql = format!(
+        "SELECT number FROM (SELECT right(datname, 16) AS number FROM pg_catalog.pg_database \
+           WHERE datallowconn AND datname ~ {like} OFFSET 0) AS spares \
+         WHERE pg_catalog.pg_try_advisory_lock(('x' || number)::bit(64)::bigint) LIMIT 1"
+    );
+    let number = run(admin, &sql).await?;
+    Ok(number.and_then(|number| u64::from_str_radix(&number, 16).ok()))
+}
+
+/// Locks the smallest number from `first` on that is free.
+pub(super) async fn number(admin: &mut Admin, first: u32) -> crate::Result<u32> {
+    for number in (first..MOST_NUMBERS).chain(0..first) {
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({NUMBERS}, {number})");
+        if run(admin, &sql).await?.as_deref() == Some("t") {
+            return Ok(number);
+        }
+    }
+    Err(LeaseError::Exhausted { tried: MOST_NUMBERS }.into())
+}
+
+/// Ends the connections to the database.
+pub(super) async fn stop(admin: &mut Admin, leased: &Leased) {
+    let sql = format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM {}", clients(leased));
+    let _ = admin.try_run(&sql).await;
+}
+
+/// The connections that are still open when the backends of closed ones have had time to end.
+pub(super) async fn leaks(admin: &mut Admin, leased: &Leased) -> Result<Vec<Leak>, QueryError> {
+    let sql = format!("SELECT query FROM {} ORDER BY backend_start", clients(leased));
+    let started = Instant::now();
+    loop {
+        let rows = admin.try_run(&sql).await?;
+        if rows.is_empty() || started.elapsed() > ENDING {
+            let leak = |query: String| Leak { query: query.lines().next().unwrap_or_default().to_owned() };
+            return Ok(rows.into_iter().flatten().map(|query| leak(query.unwrap_or_default())).collect());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The connections of clients to a database. A function, not the view of it: that costs a new backend milliseconds.
+fn clients(leased: &Leased) -> String {
+    format!(
+        "pg_catalog.pg_stat_get_activity(NULL) AS a WHERE backend_type = 'client backend' \
+         AND datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = {})",
+        quote_literal(&leased.name)
+    )
+}
+
+/// Sends what follows a test: its database is dropped, and cloned anew where there are too few spares.
+pub(super) async fn throw_away(admin: &mut Admin, leased: &Leased) -> Result<(), QueryError> {
+    let fingerprint = &leased.schema.fingerprint;
+    let number = random();
+    let like = quote_literal(&format!("ptest\\_{fingerprint}\\_spare\\_%"));
+    let sql = format!(
+        "SELECT count(*), pg_catalog.pg_try_advisory_lock({}) FROM pg_catalog.pg_database WHERE datname LIKE {like}",
+        key(number)
+    );
+    let rows = admin.try_run(&sql).await?;
+    let spares: Option<usize> = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+    // First the drop: where it fails, there is no room for more. The rest has one transaction, for it may have one.
+    let mut batch = vec![format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(&leased.name))];
+    if spares.is_some_and(|spares| spares < most_spares()) {
+        let (template, spare) = (template_name(fingerprint), spare_name(fingerprint, number));
+        batch.push(template::create_clone_sql(admin, &template, &spare));
+        batch.push(template::copy_settings_sql(&template, &spare));
+    }
+    Ok(admin.send_batch(&batch).await?)
+}
+
+/// Waits for the end of it, and releases the locks.
+pub(super) async fn thrown_away(admin: &mut Admin) -> Result<(), QueryError> {
+    // What failed is the reaper's.
+    if let Err(QueryError::Io(error)) = admin.finish().await {
+        return Err(error.into());
+    }
+    admin.try_run("SELECT pg_catalog.pg_advisory_unlock_all()").await.map(drop)
+}
+
+/// As many spares as tests may begin at once.
+fn most_spares() -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let slot = Config::get().map_or(0, |config| config.slot_hint as usize);
+    cpus.max(slot + 1)
+}
+
+/// The key of a database's lock.
+fn key(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// A number that nothing else has.
+fn random() -> u64 {
+    // The standard library seeds each hasher's keys from the system's randomness.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// The first column of the first row.
+async fn run(admin: &mut Admin, sql: &str) -> crate::Result<Option<String>> {
+    match admin.run(sql).await {
+        Ok(rows) => Ok(rows.into_iter().flatten().flatten().next()),
+        Err(ServerError::Admin { source: QueryError::Io(_), .. }) => Err(LeaseError::Gone.into()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,113 @@
+//! The database of a test with `isolation = "database"`: a clone of its own, with real transactions, used once.
+//!
+//! ```text
+//!  (nothing) ──clone──► spare ──locked, renamed──► used ──the test ends──► dropped
+//!        └──clone, when there is no spare───────────▲
+//! ```
+//!
+//! The name carries the state, and a rename is atomic: a spare is complete and nobody has used it; whatever is called
+//! used never becomes a spare again. The number in both names is the key of an advisory lock that the test's process holds
+//! from before the database has the name until after it is dropped. So a used database whose lock is free is garbage,
+//! whoever was killed when.
+//!
+//! No test waits for a `DROP` or for the clone of the next: both go to the server as one batch when a test ends, and the
+//! server completes them also when the process is gone.
+
+mod keeper;
+mod lease;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+use crate::lease::LeaseError;
+use crate::reaper;
+use crate::server::Address;
+use crate::template::Schema;
+use keeper::Order;
+
+/// A test's own database. Dropping it throws the database away.
+#[derive(Debug)]
+pub(crate) struct OwnDatabase {
+    name: String,
+    server: Address,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// A connection that outlived its test.
+#[derive(Debug)]
+pub(crate) struct Leak {
+    /// The first line of its last query.
+    pub(crate) query: String,
+}
+
+/// Ends the connections of a test, from any thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopper(mpsc::UnboundedSender<Order>);
+
+/// Keepers of this process that hold no database.
+static IDLE: Mutex<Option<HashMap<Address, Vec<mpsc::UnboundedSender<Order>>>>> = Mutex::new(None);
+
+/// Leases a clean clone that nobody else has, nor ever had.
+pub(crate) async fn lease(server: &Address, schema: &Schema) -> crate::Result<OwnDatabase> {
+    while let Some(orders) = idle(|all| all.get_mut(server)?.pop()) {
+        match ask(server, schema, orders).await {
+            // It lost its server while it was idle.
+            Err(error) if error.is_gone() => {}
+            other => return other,
+        }
+    }
+    ask(server, schema, keeper::start(server)?).await
+}
+
+async fn ask(server: &Address, schema: &Schema, orders: mpsc::UnboundedSender<Order>) -> crate::Result<OwnDatabase> {
+    let (reply, leased) = oneshot::channel();
+    let _ = orders.send(Order::Lease { schema: schema.clone(), reply });
+    let name = leased.await.map_err(|_| LeaseError::Gone)??;
+    reaper::start_if_due(server, &Config::get()?.target_dir);
+    Ok(OwnDatabase { name, server: server.clone(), orders })
+}
+
+impl OwnDatabase {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where clients of the test find the database: on the server itself.
+    pub(crate) fn address(&self) -> Address {
+        Address { database: self.name.clone(), ..self.server.clone() }
+    }
+
+    /// The smallest number, from `first` on, that no other running test with a database of its own has.
+    pub(crate) async fn number(&self, first: u32) -> crate::Result<u32> {
+        let (reply, number) = oneshot::channel();
+        let _ = self.orders.send(Order::Number { first, reply });
+        number.await.map_err(|_| LeaseError::Gone)?
+    }
+
+    pub(crate) fn stopper(&self) -> Stopper {
+        Stopper(self.orders.clone())
+    }
+
+    /// Throws the database away, and tells which connections to it were still open. Blocks the thread of the test, whose
+    /// runtime is gone.
+    pub(crate) fn close(self) -> Vec<Leak> {
+        let (reply, leaks) = oneshot::channel();
+        let orders = self.orders.clone();
+        let _ = self.orders.send(Order::Close { reply, orders });
+        leaks.blocking_recv().unwrap_or_default()
+    }
+}
+
+impl Stopper {
+    /// Ends the connections.
+    pub(crate) fn stop(&self) {
+        let _ = self.0.send(Order::Stop);
+    }
+}
+
+fn idle<T>(action: impl FnOnce(&mut HashMap<Address, Vec<mpsc::UnboundedSender<Order>>>) -> T) -> T {
+    action(IDLE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}

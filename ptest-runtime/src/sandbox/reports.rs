@@ -1,0 +1,110 @@
+//! Errors and notices of the server, as the client would see them there: its own names, its own positions, and a hint
+//! where only the sandbox stands in the way.
+
+use bytes::{BufMut, BytesMut};
+
+use super::control::REAL_COMMITS;
+use super::frame::{self, Frame};
+use super::script::Script;
+
+/// Who gets a report, and where its statement stood.
+pub(super) struct Reader<'a> {
+    /// Stands before the session's names on the backend.
+    pub(super) prefix: &'a str,
+    pub(super) script: Option<&'a Script>,
+    /// The client is outside of a transaction block, where a server would not have complained of one.
+    pub(super) idle: bool,
+    /// The statement ran inside a block of ours, where the client's string has it from this character on.
+    pub(super) inner: Option<usize>,
+}
+
+impl Reader<'_> {
+    /// Writes a report.
+    pub(super) fn put(&self, frame: &Frame, out: &mut BytesMut) {
+        let spliced = self.script.filter(|s| s.sql.is_some());
+        let ours = format!("\"{}", self.prefix);
+        let renamed = frame.body().windows(ours.len()).any(|w| w == ours.as_bytes());
+        let hint = self.hint(frame);
+        if spliced.is_none() && !renamed && hint.is_none() && self.inner.is_none() {
+            out.extend_from_slice(frame.bytes());
+            return;
+        }
+        frame::put(out, frame.tag(), |b| {
+            let mut hint = hint.map(str::to_owned);
+            for (kind, value) in frame::report_fields(frame.body()) {
+                let text = String::from_utf8_lossy(value);
+                if let Some(start) = self.inner {
+                    match kind {
+                        b'W' | b'q' => continue,
+                        b'p' => {
+                            b.put_u8(b'P');
+                            frame::put_cstr(b, text.parse().map_or(0, |p: usize| p + start).to_string().as_bytes());
+                            continue;
+                        }
+                        _ => {}
+                    }
+                }
+                let text = match (kind, spliced) {
+                    (b'P', Some(script)) => text.parse().map_or(0, |p| script.position(p)).to_string(),
+                    (b'M', _) if renamed => {
+                        let unnamed = format!("prepared statement \"{}\"", self.prefix);
+                        text.replace(&unnamed, "unnamed prepared statement").replace(&ours, "\"")
+                    }
+                    (b'H', _) => hint.take().map_or(text.to_string(), |hint| format!("{text} {hint}")),
+                    _ => {
+                        b.put_u8(kind);
+                        frame::put_cstr(b, value);
+                        continue;
+                    }
+                };
+                b.put_u8(kind);
+                frame::put_cstr(b, text.as_bytes());
+            }
+            if let Some(hint) = hint {
+                b.put_u8(b'H');
+                frame::put_cstr(b, hint.as_bytes());
+            }
+            b.put_u8(0);
+        });
+    }
+
+    /// What helps where a server of the client's own would have done it.
+    fn hint(&self, frame: &Frame) -> Option<&'static str> {
+        if frame.tag() != b'E' {
+            return None;
+        }
+        let field = |wanted: u8| frame::report_fields(frame.body()).find(|(kind, _)| *kind == wanted).map(|(_, v)| v);
+        let ours = match field(b'C')? {
+            // `VACUUM` and its kin.
+            b"25001" => self.idle && field(b'M')?.ends_with(b"cannot run inside a transaction block"),
+            // A new value of an enum type; a committing procedure; a table in use or with pending events; locks.
+            b"55P04" | b"2D000" | b"55006" | b"53200" => true,
+            _ => false,
+        };
+        ours.then_some(REAL_COMMITS)
+    }
+}
+
+/// Writes an error that ends the session, from one that the server did not mean so.
+pub(super) fn put_fatal(frame: &Frame, out: &mut BytesMut) {
+    frame::put(out, b'E', |b| {
+        for (kind, value) in frame::report_fields(frame.body()) {
+            b.put_u8(kind);
+            frame::put_cstr(b, if matches!(kind, b'S' | b'V') { b"FATAL" } else { value });
+        }
+        b.put_u8(0);
+    });
+}
+
+/// The message and code of an error.
+pub(super) fn error_text(frame: &Frame) -> String {
+    let mut text = String::new();
+    for (kind, value) in frame::report_fields(frame.body()) {
+        match kind {
+            b'M' => text.insert_str(0, &String::from_utf8_lossy(value)),
+            b'C' => text.push_str(&format!(" (SQLSTATE {})", String::from_utf8_lossy(value))),
+            _ => {}
+        }
+    }
+    text
+}

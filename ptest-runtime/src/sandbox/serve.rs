@@ -1,0 +1,223 @@
+//! A session from its start-up to its end: at rest it needs no backend, for anything else it takes the turn.
+
+use std::rc::Rc;
+
+use super::Shared;
+use super::answers::Lost;
+use super::belief::{Defaults, Invalid};
+use super::conversation::{Client, End, converse};
+use super::frame::{self, Frame, Piece, Report};
+use super::reports;
+use super::session::Session;
+use super::settings::{self, Settings};
+use super::signals::Signal;
+use super::startup::{self, Request};
+
+impl Shared {
+    /// Serves a client to its end.
+    pub(super) async fn serve(&self, mut client: Client) {
+        let request = tokio::select! {
+            request = startup::receive(&mut client) => request,
+            () = self.signals.closed() => return,
+        };
+        match request {
+            Request::Session { parameters } => self.session(&mut client, &parameters).await,
+            Request::Cancel { session, secret } => self.cancel(session, secret),
+            Request::Nothing => {}
+        }
+        client.flush().await;
+    }
+
+    async fn session(&self, client: &mut Client, parameters: &[(String, String)]) {
+        let id = self.last_id.get() + 1;
+        self.last_id.set(id);
+        let asked = parameters.iter().find(|(name, _)| name == "database").map(|(_, value)| value.as_str());
+        if let Some(other) = asked.filter(|name| *name != self.database) {
+            return Report {
+                detail: Some(format!("This socket belongs to the test that holds database \"{}\".", self.database)),
+                ..Report::fatal("3D000", format!("database \"{other}\" does not exist"))
+            }
+            .put(&mut client.out);
+        }
+        let mut session = match self.new_session(id, parameters) {
+            Ok(session) => session,
+            Err(Invalid { message, hint }) => {
+                let report = Report { hint: hint.map(str::to_owned), ..Report::fatal("22023", message) };
+                return report.put(&mut client.out);
+            }
+        };
+        let end = match self.welcome(&mut session, client).await {
+            Ok(()) => self.talk(&mut session, client).await,
+            Err(end) => Err(end),
+        };
+        match end {
+            Ok(()) | Err(End::Disconnected) => {}
+            Err(End::Refused(error)) => reports::put_fatal(&error, &mut client.out),
+            Err(End::Malformed(what)) => Report::fatal("08P01", what).put(&mut client.out),
+            Err(End::Closed) => {
+                let what = "terminating connection because the test that it belongs to is over";
+                Report::fatal("57P01", what).put(&mut client.out);
+            }
+            Err(End::Lost(lost)) => {
+                lost.report().put(&mut client.out);
+                self.give_up(&lost);
+            }
+        }
+    }
+
+    /// A session with the settings that its client asks for, as far as they are not the server's anyway.
+    fn new_session(&self, id: u32, parameters: &[(String, String)]) -> Result<Session, Invalid> {
+        let version = self.reported.iter().find(|(name, _)| name == "server_version");
+        let major = version.and_then(|(_, text)| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        let mut defaults = Defaults::of_server(major.unwrap_or(0));
+        let mut initial = Settings::default();
+        for (name, value) in settings::asked(parameters) {
+            defaults.set(&name, &value)?;
+            let same = self.reported.iter().any(|(n, v)| n.eq_ignore_ascii_case(&name) && *v == value);
+            if !defaults.has(&name) && !same {
+                initial.set(&name, &value);
+            }
+        }
+        let mut session = Session::new(id, Rc::clone(&self.duties), initial, defaults);
+        session.standard_strings = self.reported.iter().all(|(n, v)| n != "standard_conforming_strings" || v == "on");
+        Ok(session)
+    }
+
+    /// Accepts a client. Settings are tried at once if the backend is free, else when the session first takes the turn:
+    /// a connect never waits for another session's transaction.
+    async fn welcome(&self, session: &mut Session, client: &mut Client) -> Result<(), End> {
+        let mut reported = self.reported.clone();
+        if !session.accepted {
+            for (name, value) in &mut reported {
+                if let Some(asked) = session.initial.get(&name.to_ascii_lowercase()) {
+                    asked.clone_into(value);
+                }
+            }
+            if let Some(mut backend) = self.turns.try_take(session.id) {
+                backend.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+                backend.flush().await.map_err(|e| End::Lost(super::backend::broken(e)))?;
+                reported = backend.link.loaded.reported.clone().into_iter().collect();
+            }
+        }
+        for (name, value) in &mut reported {
+            if let Some(shown) = session.belief.show(name) {
+                *value = shown;
+            }
+        }
+        let tells = reported.iter().any(|(name, _)| name == "default_transaction_read_only");
+        session.told_read_only = tells.then_some(session.belief.defaults.mode.read_only);
+        startup::put_welcome(&reported, session.id as i32, self.secret ^ session.id as i32, &mut client.out);
+        client.flush().await;
+        Ok(())
+    }
+
+    async fn talk(&self, session: &mut Session, client: &mut Client) -> Result<(), End> {
+        loop {
+            // What has been read is looked at in place: it may need no backend.
+            while let Some(piece) = client.input.next().map_err(|e| End::Malformed(e.to_string()))? {
+                let alone = match &piece {
+                    Piece::Frame(frame) => session.answer_alone(frame, &mut client.out),
+                    Piece::Data { .. } => true,
+                    Piece::Head(_) => false,
+                };
+                if session.ended {
+                    return Ok(());
+                }
+                if !alone {
+                    self.take_turn(session, client, piece).await?;
+                }
+            }
+            client.flush().await;
+            tokio::select! {
+                biased;
+                () = self.signals.closed() => {
+                    // A message that came just before the end still counts as the client's.
+                    return if client.finished { Ok(()) } else { Err(End::Closed) };
+                }
+                more = client.read() => if !more { return Ok(()) },
+            }
+        }
+    }
+
+    async fn take_turn(&self, session: &mut Session, client: &mut Client, first: Piece) -> Result<(), End> {
+        client.flush().await;
+        self.signals.forget(session.id);
+        let sql = preview(&first);
+        let turn = tokio::select! {
+            biased;
+            turn = self.turns.take(session.id, &sql) => turn,
+            signal = self.signals.wait(session.id) => match signal {
+                Signal::Closed => return Err(End::Closed),
+                Signal::Cancelled => Err(Report::error("57014", "canceling statement due to user request")),
+            },
+        };
+        let mut backend = match turn {
+            Ok(backend) => backend,
+            Err(report) => return self.refuse(session, client, &first, &report).await,
+        };
+        if let Some(lost) = self.lost.borrow().clone() {
+            return Err(End::Lost(lost));
+        }
+        let backend = &mut *backend;
+        backend.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+        session.client(&first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
+        session.put_local(&mut backend.link, &mut client.out);
+        let result = converse(session, client, backend, &self.turns, &self.signals).await;
+        if let Err(End::Disconnected | End::Closed | End::Malformed(_)) = &result {
+            if matches!(result, Err(End::Closed)) && backend.link.owes_client() {
+                let _ = backend.cancel().await;
+            }
+            backend.abandon(session).await.map_err(End::Lost)?;
+        }
+        result
+    }
+
+    /// Answers a message that got no turn; a batch is answered at its Sync.
+    async fn refuse(&self, session: &Session, client: &mut Client, first: &Piece, report: &Report) -> Result<(), End> {
+        report.put(&mut client.out);
+        let mut waiting = !matches!(first, Piece::Frame(f) if f.tag() == b'Q' || f.tag() == b'F');
+        while waiting {
+            match client.input.next().map_err(|e| End::Malformed(e.to_string()))? {
+                Some(Piece::Frame(f)) => waiting = f.tag() != b'S',
+                Some(_) => {}
+                None => {
+                    client.flush().await;
+                    if !client.read().await {
+                        return Err(End::Disconnected);
+                    }
+                }
+            }
+        }
+        frame::put_ready(&mut client.out, session.belief.block.status());
+        Ok(())
+    }
+
+    /// Passes a cancel request on to the session that it names.
+    fn cancel(&self, session: i32, secret: i32) {
+        if secret == self.secret ^ session
+            && let Ok(session) = u32::try_from(session)
+        {
+            self.signals.cancel(session);
+        }
+    }
+
+    fn give_up(&self, lost: &Lost) {
+        self.lost.borrow_mut().get_or_insert(lost.clone());
+    }
+}
+
+/// The start of the statement in a client's message, for a report; empty where there is none.
+fn preview(first: &Piece) -> String {
+    let frame: &Frame = match first {
+        Piece::Frame(frame) | Piece::Head(frame) => frame,
+        Piece::Data { .. } => return String::new(),
+    };
+    let mut body = frame.body();
+    let text = match frame.tag() {
+        b'Q' => frame::take_cstr(&mut body),
+        b'P' => frame::take_cstr(&mut body).and_then(|_| frame::take_cstr(&mut body)),
+        _ => None,
+    };
+    let text = text.unwrap_or_default();
+    String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned()
+}

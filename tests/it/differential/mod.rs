@@ -1,0 +1,80 @@
+//! Conversations of clients with a server and with a sandbox, compared message by message.
+//!
+//! What may differ, and is not compared or not generated:
+//! - the source file, line and routine in an error, the identifiers of tables, process numbers and secrets;
+//! - hints that name `isolation = "database"`, and the notice at LISTEN and NOTIFY;
+//! - what `now()` and transaction identifiers say, and the catalogue's views of settings, cursors and statements;
+//! - one session's temporary tables, held cursors and advisory locks in another session;
+//! - a statement that waits for another session's transaction.
+
+mod generate;
+mod run;
+mod shrink;
+
+use ptest::PgUrl;
+
+use generate::Random;
+use run::{Pair, Plain};
+
+/// A client's part of a conversation; the server's is what is compared.
+pub(crate) type Conversation = Vec<Turn>;
+
+/// Messages of one session, sent at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    session: usize,
+    batches: Vec<Batch>,
+    /// What is sent if the server asks for copy data, and whether it ends with CopyFail.
+    copy: Vec<&'static str>,
+    copy_fails: bool,
+}
+
+/// What ends with one ReadyForQuery.
+#[derive(Debug, Clone)]
+pub(crate) enum Batch {
+    /// A simple query of these statements.
+    Simple(Vec<String>),
+    /// Extended messages, and a Sync.
+    Extended(Vec<Extended>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Extended {
+    Parse(&'static str, String),
+    Bind(&'static str, &'static str),
+    Describe(u8, &'static str),
+    Execute(&'static str, u32),
+    Close(u8, &'static str),
+    Flush,
+    /// Parse, Bind, Describe and Execute without names.
+    Run(String),
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_sandbox_answers_as_a_server_does(url: PgUrl) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seed = number("PTEST_TEST_SEED").unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 / 1000
+    });
+    let count = number("PTEST_TEST_CONVERSATIONS").unwrap_or(COUNT);
+    println!("PTEST_TEST_SEED={seed}");
+    let Some(plain) = Plain::beside(url.as_str()) else {
+        println!("skipped: the server of this test cannot be reached through a local socket without a password");
+        return;
+    };
+    let mut pair = Pair::new(&plain, url.as_str());
+    let started = std::time::Instant::now();
+    for index in 0..count {
+        let conversation = generate::conversation(&mut Random(seed.wrapping_add(index)));
+        if let Some(difference) = pair.run(&conversation) {
+            let (shortest, difference) = shrink::shrink(&mut pair, conversation, difference);
+            panic!(
+                "conversation {index} of seed {seed} (alone: PTEST_TEST_SEED={})\n{shortest:#?}\n{difference}",
+                seed.wrapping_add(index)
+            );
+        }
+    }
+    println!("{:.0} conversations per second", count as f64 / started.elapsed().as_secs_f64());
+}
+
+const COUNT: u64 = 10_000;
