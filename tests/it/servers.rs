@@ -40,7 +40,9 @@ fn every_authentication_over_tcp_and_sockets() {
             for url in [server.tcp(&format!("{user}{password}")), server.unix(&format!("{user}{password}"))] {
                 let outcome = on(&url, &[NAME]).run();
                 outcome.failed().says("(from PTEST_DATABASE_URL)").says(says).never_says("hunter2");
-                outcome.says("help: correct the user or the password in PTEST_DATABASE_URL").says(&format!(" at {user}@"));
+                outcome
+                    .says("help: correct the user or the password in PTEST_DATABASE_URL")
+                    .says(&format!(" at {user}@"));
             }
         }
     }
@@ -56,8 +58,10 @@ fn rule(line: &str) -> String {
 
 #[test]
 fn a_user_who_may_only_create_databases() {
-    let server = ScratchServer::start(&rule("all all maker trust"), "create role maker login createdb; create database app;");
+    let server =
+        ScratchServer::start(&rule("all all maker trust"), "create role maker login createdb; create database app;");
     for (url, tests) in [
+        (server.unix("maker"), "wire::"),
         (server.tcp("maker"), "parameters::postgres::"),
         (server.unix("maker"), "isolation::one::"),
         (server.tcp("maker"), "sequences::"),
@@ -71,7 +75,8 @@ fn a_user_who_may_only_create_databases() {
     let sql = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
     let mut app = postgres::Client::connect(&server.tcp("maker"), postgres::NoTls).unwrap();
     assert_eq!(app.query_one(sql, &[]).unwrap().get::<_, i64>(0), 0);
-    let ptests = |name: &String| name.starts_with("ptest_") || ["app", "postgres", "template0", "template1"].contains(&&**name);
+    let ptests =
+        |name: &String| name.starts_with("ptest_") || ["app", "postgres", "template0", "template1"].contains(&&**name);
     assert!(server.databases().iter().all(ptests), "{:?}", server.databases());
 }
 
