@@ -47,7 +47,9 @@ impl ScratchServer {
         server.arg("-D").arg(&data).current_dir(folder.path());
         let server = server.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut scratch = ScratchServer { folder, port, server };
-        scratch.wait().batch_execute(sql).unwrap();
+        let mut superuser = scratch.wait();
+        // One at a time: a database is not created in a transaction.
+        sql.split(';').for_each(|statement| superuser.batch_execute(statement).unwrap());
         scratch
     }
 

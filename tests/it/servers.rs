@@ -61,6 +61,7 @@ fn a_user_who_may_only_create_databases() {
     let server =
         ScratchServer::start(&rule("all all maker trust"), "create role maker login createdb; create database app;");
     for (url, tests) in [
+        (server.unix("maker"), "wire::"),
         (server.tcp("maker"), "parameters::postgres::"),
         (server.unix("maker"), "isolation::one::"),
         (server.tcp("maker"), "sequences::"),

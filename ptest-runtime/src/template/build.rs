@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
+<<<<<<< HEAD
 use super::names::{private_name, private_prefix, template_name};
+=======
+use super::names::{private_name, template_name};
+>>>>>>> it
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
@@ -17,7 +21,7 @@ const LET_GO: Duration = Duration::from_secs(10);
 pub(crate) const MARK: &str = "template of ptest";
 
 /// The comment of a new template.
-pub(crate) fn mark() -> String {
+fn mark() -> String {
     format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
 }
 
@@ -61,7 +65,10 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
                 "built the template {template} in {:.1} s (once per set of migrations)",
                 started.elapsed().as_secs_f64()
             ));
+<<<<<<< HEAD
             sweep(admin, &schema.fingerprint).await.map_err(failed)?;
+=======
+>>>>>>> it
             // Rare, and when old ones fall out of use.
             crate::reaper::start(admin.address());
         }
@@ -71,22 +78,10 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     built
 }
 
-/// Drops what processes left that were killed while they built the same template: the caller's lock says that nobody
-/// builds it, and the template beside them that they are ptest's.
-async fn sweep(admin: &mut Admin, fingerprint: &str) -> Result<(), ServerError> {
-    let prefix = quote_literal(&private_prefix(fingerprint));
-    let sql =
-        format!("SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, {prefix})");
-    for name in admin.run(&sql).await?.into_iter().flatten().flatten() {
-        discard(admin, &name).await;
-    }
-    Ok(())
-}
-
-/// Drops a database under construction, with the backends that a killed process may have left in it.
+/// Drops a database under construction, whatever is still connected to it.
 async fn discard(admin: &mut Admin, name: &str) {
     let name = quote_ident(name);
-    // It was killed just before the renaming, if it is a template already, and cannot be dropped as such.
+    // What is marked as a template cannot be dropped.
     let _ = admin.try_run(&format!("ALTER DATABASE {name} WITH IS_TEMPLATE false")).await;
     let _ = admin.try_run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
 }
@@ -94,10 +89,15 @@ async fn discard(admin: &mut Admin, name: &str) {
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
 async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
-    let comment = quote_literal(&mark());
-    admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
-    // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
-    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told))).await;
+    let setting = format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told));
+    let comment = match admin.try_run(&setting).await {
+        Ok(_) => mark(),
+        // Only superusers may give a setting of that name.
+        Err(_) => mark() + facts::NOTED + told,
+    };
+    admin.run(&format!("COMMENT ON DATABASE {name} IS {}", quote_literal(&comment))).await?;
+    // So that a test that is killed in a long statement holds its slot no longer. Unknown to old servers.
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET client_connection_check_interval = '500ms'")).await;
     admin.run(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")).await?;
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
@@ -152,10 +152,11 @@ pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
     format!("DO {}", quote_literal(&body))
 }
 
-/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants
-/// on the database. The last one opens it to connections.
+/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET`, grants
+/// on the database, and the facts where they are in the comment. The last one opens it to connections.
 fn settings_sql(template: &str, name: &str) -> String {
     let (from, to) = (quote_literal(template), quote_literal(&quote_ident(name)));
+    let (facts, note) = (quote_literal(facts::NOTED), quote_literal(crate::reaper::UNUSED_SINCE));
     format!(
         "SELECT statement FROM (\
          SELECT 1, format('REVOKE ALL ON DATABASE %s FROM PUBLIC', {to}) \
@@ -174,7 +175,11 @@ fn settings_sql(template: &str, name: &str) -> String {
            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
          FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba \
          UNION ALL \
-         SELECT 4, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
+         SELECT 4, format('COMMENT ON DATABASE %s IS %L', {to}, split_part(split_part(comment, {facts}, 2), {note}, 1)) \
+         FROM pg_catalog.pg_database d, pg_catalog.shobj_description(d.oid, 'pg_database') comment \
+         WHERE d.datname = {from} AND strpos(comment, {facts}) > 0 \
+         UNION ALL \
+         SELECT 5, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
          ) AS statements (step, statement) ORDER BY step"
     )
 }

@@ -24,10 +24,5 @@ pub(crate) fn used_name(fingerprint: &str, number: u64) -> String {
 /// A name that nothing else has: for a template under construction.
 pub(crate) fn private_name(fingerprint: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{}{:x}_{:x}", private_prefix(fingerprint), std::process::id(), now.as_nanos() as u64)
-}
-
-/// What every private name of a fingerprint begins with.
-pub(crate) fn private_prefix(fingerprint: &str) -> String {
-    format!("{PREFIX}{fingerprint}_build_")
+    format!("{PREFIX}{fingerprint}_build_{:x}_{:x}", std::process::id(), now.as_nanos() as u64)
 }
