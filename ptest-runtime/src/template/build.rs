@@ -3,11 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-<<<<<<< HEAD
-use super::names::{private_name, private_prefix, template_name};
-=======
 use super::names::{private_name, template_name};
->>>>>>> it
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
@@ -65,10 +61,6 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
                 "built the template {template} in {:.1} s (once per set of migrations)",
                 started.elapsed().as_secs_f64()
             ));
-<<<<<<< HEAD
-            sweep(admin, &schema.fingerprint).await.map_err(failed)?;
-=======
->>>>>>> it
             // Rare, and when old ones fall out of use.
             crate::reaper::start(admin.address());
         }
