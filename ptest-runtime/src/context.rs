@@ -133,13 +133,16 @@ impl Postgres {
         let schema = schema(test)?;
         let postgres = match test.isolation {
             Isolation::Transaction => {
-                let slot =
-                    on_server(config, async |server| lease::lease(server, &schema, config.slot_hint).await).await?;
+                let lease = async |server: &Address| {
+                    lease::lease(server, &schema.owned_by(&server.user), config.slot_hint).await
+                };
+                let slot = on_server(config, lease).await?;
                 let opened = slot.open().await?;
                 Postgres::Slot(slot, opened)
             }
             Isolation::Database => {
-                Postgres::Own(on_server(config, async |server| database::lease(server, &schema).await).await?)
+                let lease = async |server: &Address| database::lease(server, &schema.owned_by(&server.user)).await;
+                Postgres::Own(on_server(config, lease).await?)
             }
         };
         Ok(postgres)

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
-use crate::template::{MARK, PREFIX, mark, template_name};
+use crate::template::{MARK, PREFIX, template_name};
 
 /// What has not been used for so long is dropped.
 const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -22,7 +22,7 @@ const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const PERIOD: Duration = Duration::from_secs(5 * 60);
 
 /// Where the note begins in a template's comment.
-const UNUSED_SINCE: &str = "; unused since ";
+pub(crate) const UNUSED_SINCE: &str = "; unused since ";
 
 /// One reaper runs at a time.
 const LOCK: i64 = 0x7074_6573_7402;
@@ -77,7 +77,7 @@ async fn sweep(admin: &mut Admin, fingerprints: &str, unused: Duration) -> Resul
     for (fingerprint, family) in &families {
         match family.note(unused) {
             Note::Fresh => {}
-            Note::Write(note) => admin.run(&comment_sql(fingerprint, &note)).await.map(drop)?,
+            Note::Write(comment) => admin.run(&comment_sql(fingerprint, &comment)).await.map(drop)?,
             Note::Unused => drop_family(admin, fingerprint, family).await?,
         }
     }
@@ -126,7 +126,7 @@ enum Kind {
 enum Note {
     /// Nothing has changed since, and not for long enough.
     Fresh,
-    /// There was use: note it.
+    /// There was use: note it, in a new comment.
     Write(String),
     /// Nothing has changed for so long.
     Unused,
@@ -152,12 +152,13 @@ impl Family {
         let used: Vec<&str> = self.databases.iter().map(|d| d.used.as_str()).collect();
         let used = used.join(" ");
         let in_use = self.databases.iter().any(|d| d.busy || d.locked);
-        match self.noted.split_once(UNUSED_SINCE).and_then(|(_, rest)| rest.split_once(": ")) {
+        let (kept, noted) = self.noted.split_once(UNUSED_SINCE).unwrap_or((&self.noted, ""));
+        match noted.split_once(": ") {
             Some((since, then)) if then == used && !in_use => match since.parse::<u64>() {
                 Ok(since) if self.now.saturating_sub(since) >= unused.as_secs() => Note::Unused,
                 _ => Note::Fresh,
             },
-            _ => Note::Write(format!("{UNUSED_SINCE}{}: {used}", self.now)),
+            _ => Note::Write(format!("{MARK}{kept}{UNUSED_SINCE}{}: {used}", self.now)),
         }
     }
 }
@@ -253,9 +254,8 @@ fn drop_sql(name: &str) -> String {
     format!("DROP DATABASE IF EXISTS {}", quote_ident(name))
 }
 
-fn comment_sql(fingerprint: &str, note: &str) -> String {
-    let comment = mark() + note;
-    format!("COMMENT ON DATABASE {} IS {}", quote_ident(&template_name(fingerprint)), quote_literal(&comment))
+fn comment_sql(fingerprint: &str, comment: &str) -> String {
+    format!("COMMENT ON DATABASE {} IS {}", quote_ident(&template_name(fingerprint)), quote_literal(comment))
 }
 
 #[cfg(test)]

@@ -52,9 +52,19 @@ impl Rerun {
         self
     }
 
+    pub(crate) fn without(mut self, name: &str) -> Rerun {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Takes the migrations of another package.
     pub(crate) fn package(self, package: &Package) -> Rerun {
         self.env("CARGO_MANIFEST_DIR", package.path())
+    }
+
+    /// What [`ANSWERS`] runs.
+    pub(crate) fn statements(self, statements: &[&str]) -> Rerun {
+        self.env(STATEMENTS, statements.join(";\n"))
     }
 
     /// Runs at most this number of tests at once.
@@ -163,6 +173,11 @@ impl Outcome {
         self
     }
 
+    /// The first column of all rows, as text.
+    pub(crate) fn answers(&self) -> Vec<String> {
+        self.lines("answer: ").into_iter().map(str::to_owned).collect()
+    }
+
     /// The rest of every line that has `word`, what the tests themselves printed.
     pub(crate) fn lines(&self, word: &str) -> Vec<&str> {
         self.text.lines().filter_map(|line| Some(line.split_once(word)?.1.trim())).collect()
@@ -175,16 +190,13 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// The name of the test that runs [`Rerun::statements`].
+pub(crate) const ANSWERS: &str = "rerun::answers";
+
 /// Runs statements in a test of this package, on PostgreSQL; gives the first column of all their rows, as text.
 #[track_caller]
 pub(crate) fn ask(package: &Package, statements: &[&str]) -> Vec<String> {
-    let outcome = asking(package, statements).run();
-    outcome.passed().lines("answer: ").into_iter().map(str::to_owned).collect()
-}
-
-/// The run that [`ask`] makes.
-pub(crate) fn asking(package: &Package, statements: &[&str]) -> Rerun {
-    Rerun::test("rerun::answers").package(package).env(STATEMENTS, statements.join(";\n"))
+    Rerun::test(ANSWERS).package(package).statements(statements).run().passed().answers()
 }
 
 const STATEMENTS: &str = "PTEST_IT_STATEMENTS";

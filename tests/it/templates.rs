@@ -8,7 +8,8 @@ use sqlx::migrate::Migrator;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::package::Package;
-use crate::rerun::{Rerun, ask};
+use crate::rerun::{ANSWERS, Rerun, ask};
+use crate::target::Target;
 
 static MIGRATOR: Migrator = sqlx::migrate!("tests/it/migrations");
 
@@ -107,22 +108,22 @@ fn settings_and_grants_of_the_database_are_in_every_clone() {
         end $$;
         "#,
     )]);
-    let answers = ask(
-        &package,
-        &[
-            "show work_mem",
-            "show search_path",
-            "show timezone",
-            "show datestyle",
-            "show app.greeting",
-            "show lock_timeout",
-            "select has_database_privilege('pg_read_all_settings', current_database(), 'connect')",
-            "select has_database_privilege('pg_read_all_settings', current_database(), 'temp')",
-            "select has_database_privilege('pg_read_all_data', current_database(), 'create')",
-            "select has_database_privilege('pg_monitor', current_database(), 'create')",
-            "select has_database_privilege('pg_monitor', current_database(), 'connect with grant option')",
-        ],
-    );
+    // Clones that are made now, in whatever way.
+    let target = Target::new();
+    let run = target.test(ANSWERS).package(&package).statements(&[
+        "show work_mem",
+        "show search_path",
+        "show timezone",
+        "show datestyle",
+        "show app.greeting",
+        "show lock_timeout",
+        "select has_database_privilege('pg_read_all_settings', current_database(), 'connect')",
+        "select has_database_privilege('pg_read_all_settings', current_database(), 'temp')",
+        "select has_database_privilege('pg_read_all_data', current_database(), 'create')",
+        "select has_database_privilege('pg_monitor', current_database(), 'create')",
+        "select has_database_privilege('pg_monitor', current_database(), 'connect with grant option')",
+    ]);
+    let answers = run.run().passed().answers();
     let expected = [
         "5MB",
         "app, \"$user\", public",

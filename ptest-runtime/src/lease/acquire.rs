@@ -7,7 +7,7 @@ use super::LeaseError;
 use super::sequences::Sequences;
 use crate::sandbox::{self, Constraints};
 use crate::server::{Address, Admin, Connection, QueryError};
-use crate::template::facts::Facts;
+use crate::template::facts::{self, Facts};
 use crate::template::{self, Schema, slot_name};
 
 /// The key of the lease. Advisory locks belong to one database, so the same key serves every slot.
@@ -116,11 +116,7 @@ async fn lock(
 ) -> Result<Option<Acquired>, LeaseError> {
     let answer = async {
         // Both are under way at once: a lease costs one round trip.
-        connection
-            .send(&format!(
-                "SELECT pg_catalog.pg_try_advisory_lock({KEY}), pg_catalog.current_setting('ptest.template', true)"
-            ))
-            .await?;
+        connection.send(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), {}", facts::ASK)).await?;
         connection.send(&format!("{};SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)).await?;
         Ok::<_, QueryError>((connection.finish().await?, connection.finish().await?))
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::{Family, Kind, Note, UNUSED, sweep};
 use crate::config::Config;
 use crate::server::{self, Address, Admin, Connection, quote_ident, quote_literal};
-use crate::template::mark;
+use crate::template::MARK;
 
 const WEEK: Duration = UNUSED;
 
@@ -44,7 +44,7 @@ impl Server {
     /// A template as ptest makes it.
     async fn template(&mut self) {
         self.create("template").await;
-        self.comment(&mark()).await;
+        self.comment(MARK).await;
         let name = quote_ident(&self.name("template"));
         let sql = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true");
         self.admin.run(&sql).await.unwrap();

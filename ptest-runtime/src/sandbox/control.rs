@@ -106,7 +106,15 @@ pub(super) enum Answer {
 /// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
 pub(super) fn action(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
     let mut action = decide(statement, sql, belief, place, ground);
-    if !action.is_replaced() {
+    if let Course::Replaced(commands, Answer::Tag(_)) = &mut action.course
+        && matches!(statement.kind, Kind::Commit { .. } | Kind::Rollback { .. })
+        && action.after.mode.read_only
+        && (place != Place::Alone || action.after.block == Block::Open)
+    {
+        // The savepoint has taken it along, and there is more to come.
+        commands.push(READ_ONLY.to_owned());
+    }
+    if !action.is_replaced() || matches!(statement.kind, Kind::Deallocate { .. }) {
         action.after.queried |= takes_snapshot(&statement.kind);
     }
     action
@@ -286,10 +294,7 @@ fn begin_tag(statement: &Statement, sql: &[u8]) -> &'static str {
     if start { "START TRANSACTION" } else { "BEGIN" }
 }
 
-fn end(tag: &'static str, mut commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {
-    if chain && belief.mode.read_only {
-        commands.push(READ_ONLY.to_owned());
-    }
+fn end(tag: &'static str, commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {
     let after = if chain { belief.chained(kept) } else { belief.ended(kept) };
     replaced(commands, tag, after)
 }

@@ -80,7 +80,7 @@ impl Session {
         }
         let prepared = statements.into_iter().next().filter(|s| s.kind != Kind::Other || s.hints != Hints::empty());
         // A server settles the modes of the transaction when it analyses a query.
-        self.belief.queried |= prepared.as_ref().is_none_or(|s| s.kind == Kind::Other);
+        self.belief.queried |= is_query(text);
         self.name_statement(name, Some(prepared.map(|only| Rc::new((only, text.to_vec())))));
         frame::put(&mut link.out, b'P', |b| {
             frame::put_cstr(b, &backend_name);
@@ -167,16 +167,18 @@ impl Session {
             link.expect(What::Execute { refused: None }, Owner::Client, on_error);
             return Ok(());
         };
-        let mut bytes = BytesMut::new();
         if let Some(warning) = &warning {
+            let mut bytes = BytesMut::new();
             warning.put(&mut bytes);
+            link.expect(What::Local { bytes, belief: self.belief }, Owner::Client, on_error);
         }
+        let mut bytes = BytesMut::new();
         let local = |bytes| What::Local { bytes, belief: after };
         let (commands, answer) = match course {
             Course::Replaced(commands, answer) => (commands, answer),
             Course::Sent(_) => {
-                if !bytes.is_empty() {
-                    link.expect(What::Local { bytes, belief: self.belief }, Owner::Client, on_error);
+                if let Some(portal) = self.portals.get_mut(portal) {
+                    portal.done |= warning.is_some();
                 }
                 link.out.extend_from_slice(frame.bytes());
                 link.expect(What::Execute { refused: None }, Owner::Client, refused);
@@ -187,6 +189,7 @@ impl Session {
         };
         if ends && !done {
             self.forget_portals();
+            link.close(b'P', b"", Owner::Part, refused);
         } else if let Some(portal) = self.portals.get_mut(portal) {
             portal.done = true;
         }
@@ -245,6 +248,15 @@ fn carrier(kind: &Kind) -> Option<&'static [u8]> {
         Kind::Commit { .. } | Kind::Rollback { .. } | Kind::PrepareTransaction => Some(control::UNDO.as_bytes()),
         _ => None,
     }
+}
+
+/// Whether a text begins as what the server analyses with a snapshot.
+fn is_query(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 9] =
+        [b"select", b"insert", b"update", b"delete", b"merge", b"values", b"with", b"table", b"explain"];
+    let text = text.trim_ascii_start();
+    text.first() == Some(&b'(')
+        || WORDS.iter().any(|word| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
 }
 
 /// The values in the body of a Bind, behind its names.

@@ -4,7 +4,7 @@
 //! in `extended`, the other direction in `answers`.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -18,6 +18,9 @@ use super::frame::{self, Frame, Piece};
 use super::script::Script;
 use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
+
+/// The server's limit for a message without data of the user's.
+const SMALL: usize = 10_000;
 
 /// What the client is told when its stream makes no sense; its session ends.
 #[derive(Debug)]
@@ -66,8 +69,10 @@ pub(super) struct Session {
     pub(super) portals: HashMap<Vec<u8>, Portal>,
     pub(super) unanswered: VecDeque<Before>,
     pub(super) unnamed_portal: bool,
-    /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
-    pub(super) told_read_only: Option<bool>,
+    /// The parameters as the client was last told.
+    pub(super) told: BTreeMap<String, String>,
+    /// What the server has reported of them since.
+    pub(super) reports: BTreeMap<String, String>,
     /// `standard_conforming_strings`, which decides where a string ends.
     pub(super) standard_strings: bool,
 }
@@ -99,7 +104,8 @@ impl Session {
             portals: HashMap::new(),
             unanswered: VecDeque::new(),
             unnamed_portal: false,
-            told_read_only: None,
+            told: BTreeMap::new(),
+            reports: BTreeMap::new(),
             standard_strings: true,
         }
     }
@@ -141,6 +147,7 @@ impl Session {
         if self.skipping && !matches!(frame.tag(), b'S' | b'X') {
             return Ok(());
         }
+        self.check(frame)?;
         self.rest = missing;
         match frame.tag() {
             b'Q' => self.query(frame, link),
@@ -167,6 +174,21 @@ impl Session {
             tag => return Err(Malformed(format!("invalid frontend message type {tag}"))),
         }
         Ok(())
+    }
+
+    /// Refuses what would make the server close its connection.
+    fn check(&self, frame: &Frame) -> Result<(), Malformed> {
+        let tag = frame.tag();
+        if self.copying_in && !matches!(tag, b'd' | b'c' | b'f' | b'H' | b'S' | b'X') {
+            return Err(Malformed("terminating connection because protocol synchronization was lost".to_owned()));
+        }
+        let fits = match tag {
+            b'Q' => frame.body().iter().position(|b| *b == 0) == frame.body().len().checked_sub(1),
+            b'H' | b'S' => frame.body().is_empty(),
+            b'D' | b'E' | b'C' | b'c' | b'f' | b'X' => frame.body().len() < SMALL,
+            _ => true,
+        };
+        if fits { Ok(()) } else { Err(Malformed("invalid message format".to_owned())) }
     }
 
     /// Copy data, or the rest of a large frame. What has been begun must be finished, whatever happened since.
@@ -297,13 +319,17 @@ impl Session {
 
     /// Writes `ReadyForQuery`, and before it what the client must know of its settings.
     pub(super) fn put_ready(&mut self, belief: Belief, out: &mut BytesMut) {
-        let read_only = belief.defaults.mode.read_only;
-        if self.told_read_only.is_some_and(|told| told != read_only) {
-            self.told_read_only = Some(read_only);
-            frame::put(out, b'S', |b| {
-                frame::put_cstr(b, b"default_transaction_read_only");
-                frame::put_cstr(b, if read_only { b"on" } else { b"off" });
-            });
+        const READ_ONLY: &str = "default_transaction_read_only";
+        if self.told.contains_key(READ_ONLY)
+            && let Some(value) = belief.show(READ_ONLY)
+        {
+            self.reports.insert(READ_ONLY.to_owned(), value);
+        }
+        for (name, value) in std::mem::take(&mut self.reports) {
+            if self.told.get(&name) != Some(&value) {
+                frame::put_parameter(out, &name, &value);
+                self.told.insert(name, value);
+            }
         }
         frame::put_ready(out, belief.block.status());
     }

@@ -30,13 +30,16 @@ pub(crate) enum ServerError {
     Refused { address: Box<Address>, database: String, source: DbError },
     #[error("cannot run an administrative statement at {address} (from {}): {statement}", address.origin)]
     Admin { address: Box<Address>, statement: String, source: QueryError },
-    #[error("cannot use the PostgreSQL server at {address}: it is version {version}, and ptest needs 13 or newer")]
+    #[error(
+        "cannot use the PostgreSQL server at {address} (from {}): it is version {version}, and ptest needs 13 or newer",
+        address.origin
+    )]
     TooOld { address: Box<Address>, version: String },
 }
 
 impl ServerError {
     pub(crate) fn help(&self) -> Option<String> {
-        let own = "unset it and ptest starts a server of its own, or set PTEST_DATABASE_URL=own";
+        let own = "set PTEST_DATABASE_URL=own and ptest starts a server of its own";
         match self {
             ServerError::Own(e) => e.help(),
             ServerError::Url { .. } => Some(format!("write postgres://user:password@host:port/database; or {own}")),

@@ -17,7 +17,7 @@ const LET_GO: Duration = Duration::from_secs(10);
 pub(crate) const MARK: &str = "template of ptest";
 
 /// The comment of a new template.
-pub(crate) fn mark() -> String {
+fn mark() -> String {
     format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
 }
 
@@ -65,18 +65,31 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
             crate::reaper::start(admin.address());
         }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
-        Err(_) => drop(retry(admin, &format!("DROP DATABASE IF EXISTS {}", quote_ident(&private))).await),
+        Err(_) => discard(admin, &private).await,
     }
     built
+}
+
+/// Drops a database under construction, whatever is still connected to it.
+async fn discard(admin: &mut Admin, name: &str) {
+    let name = quote_ident(name);
+    // What is marked as a template cannot be dropped.
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} WITH IS_TEMPLATE false")).await;
+    let _ = admin.try_run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
 }
 
 /// Closes a complete template to connections, marks it as ptest's, and gives it its name: from now on it can be seen.
 async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -> Result<(), ServerError> {
     let name = quote_ident(private);
-    let comment = quote_literal(&mark());
-    admin.run(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
-    // Refused to users who are no superuser by some servers; then clones ask for the facts themselves.
-    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told))).await;
+    let setting = format!("ALTER DATABASE {name} SET {} = {}", facts::SETTING, quote_literal(told));
+    let comment = match admin.try_run(&setting).await {
+        Ok(_) => mark(),
+        // Only superusers may give a setting of that name.
+        Err(_) => mark() + facts::NOTED + told,
+    };
+    admin.run(&format!("COMMENT ON DATABASE {name} IS {}", quote_literal(&comment))).await?;
+    // So that a test that is killed in a long statement holds its slot no longer. Unknown to old servers.
+    let _ = admin.try_run(&format!("ALTER DATABASE {name} SET client_connection_check_interval = '500ms'")).await;
     admin.run(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")).await?;
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
@@ -131,10 +144,11 @@ pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
     format!("DO {}", quote_literal(&body))
 }
 
-/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET` and grants
-/// on the database. The last one opens it to connections.
+/// The query whose rows are the statements that give a clone what cloning leaves out: `ALTER DATABASE … SET`, grants
+/// on the database, and the facts where they are in the comment. The last one opens it to connections.
 fn settings_sql(template: &str, name: &str) -> String {
     let (from, to) = (quote_literal(template), quote_literal(&quote_ident(name)));
+    let (facts, note) = (quote_literal(facts::NOTED), quote_literal(crate::reaper::UNUSED_SINCE));
     format!(
         "SELECT statement FROM (\
          SELECT 1, format('REVOKE ALL ON DATABASE %s FROM PUBLIC', {to}) \
@@ -153,7 +167,11 @@ fn settings_sql(template: &str, name: &str) -> String {
            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
          FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {from} AND a.grantee <> d.datdba \
          UNION ALL \
-         SELECT 4, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
+         SELECT 4, format('COMMENT ON DATABASE %s IS %L', {to}, split_part(split_part(comment, {facts}, 2), {note}, 1)) \
+         FROM pg_catalog.pg_database d, pg_catalog.shobj_description(d.oid, 'pg_database') comment \
+         WHERE d.datname = {from} AND strpos(comment, {facts}) > 0 \
+         UNION ALL \
+         SELECT 5, format('ALTER DATABASE %s WITH ALLOW_CONNECTIONS true', {to})\
          ) AS statements (step, statement) ORDER BY step"
     )
 }

@@ -1,12 +1,19 @@
 //! The facts of a template: what every test must know of it, and is told with the first answer of its lease.
 //!
-//! They travel as a setting of the database, which its clones get too. Where the server refuses the setting, as it may
-//! to a user who is no superuser, nothing is known, and the careful way is taken.
+//! They travel as a setting of the database, which its clones get too. To a user who is no superuser the server refuses
+//! the setting: then they are in the comment.
 
 use crate::server::{Address, Connection, ServerError};
 
 /// The setting that carries the facts.
-pub(crate) const SETTING: &str = "ptest.template";
+pub(super) const SETTING: &str = "ptest.template";
+
+/// Where they begin in a template's comment. The comment of a clone has nothing else.
+pub(super) const NOTED: &str = "; facts: ";
+
+/// What gives the facts in a clone.
+pub(crate) const ASK: &str = "coalesce(pg_catalog.current_setting('ptest.template', true), pg_catalog.shobj_description(\
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), 'pg_database'))";
 
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

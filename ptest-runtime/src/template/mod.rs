@@ -17,7 +17,7 @@ pub(crate) mod settings;
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use apply::DIESEL_TABLE;
 pub(crate) use apply::{ApplyError, run_script};
-pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, mark};
+pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure};
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use layout::Layout;
 pub(crate) use names::{PREFIX, slot_name, spare_name, template_name, used_name};

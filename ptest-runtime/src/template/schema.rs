@@ -11,6 +11,8 @@ use crate::test::{Migrations, Test};
 pub(crate) struct Schema {
     pub(crate) fingerprint: String,
     pub(crate) source: Source,
+    /// The fingerprint of the source alone.
+    content: Fingerprint,
 }
 
 #[derive(Debug, Clone)]
@@ -39,7 +41,15 @@ impl Schema {
     }
 
     fn new(fingerprint: Fingerprint, source: Source) -> Schema {
-        Schema { fingerprint: fingerprint.as_str().to_owned(), source }
+        Schema { fingerprint: fingerprint.as_str().to_owned(), source, content: fingerprint }
+    }
+
+    /// The schema as a user of a server has it. Whoever makes a database owns it, and others may do little there: so each
+    /// has databases of its own, but for the superuser of every server.
+    pub(crate) fn owned_by(&self, user: &str) -> Schema {
+        let owner = (user != "postgres").then_some(user.as_bytes());
+        let fingerprint = self.content.clone().with(owner);
+        Schema { fingerprint: fingerprint.as_str().to_owned(), ..self.clone() }
     }
 
     /// Reads the migrations of a folder.
@@ -49,7 +59,7 @@ impl Schema {
     /// They cannot be read, or are no longer those that the fingerprint was taken of.
     pub(crate) fn read(&self, folder: &Folder) -> Result<MigrationSet, MigrationsError> {
         let set = migrations::read(&folder.path)?;
-        if Fingerprint::of_set(&set, folder).as_str() == self.fingerprint {
+        if Fingerprint::of_set(&set, folder) == self.content {
             return Ok(set);
         }
         Err(MigrationsError::Changed { dir: folder.path.clone() })

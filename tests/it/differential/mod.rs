@@ -8,7 +8,7 @@
 //! - one session's temporary tables, held cursors and advisory locks in another session;
 //! - a statement that waits for another session's transaction.
 
-mod generate;
+pub(crate) mod generate;
 mod run;
 mod shrink;
 

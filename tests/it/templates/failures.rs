@@ -1,7 +1,7 @@
 //! Migrations that cannot be applied: the error says where, and nothing is left on the server.
 
 use crate::package::Package;
-use crate::rerun::{ask, asking};
+use crate::rerun::{ANSWERS, Rerun, ask};
 
 const BROKEN: &str = "create table first ();\n\ncreate table second (\n    id no_such_type\n);\n";
 
@@ -11,7 +11,7 @@ fn fails(files: &[(&str, &str)], says: &[&str]) {
     let package = Package::new(files);
     // Twice: the first leaves nothing that would change the second.
     for _ in 0..2 {
-        let outcome = asking(&package, &["select 'the body runs'"]).run();
+        let outcome = Rerun::test(ANSWERS).package(&package).statements(&["select 'the body runs'"]).run();
         outcome.failed().never_says("the body runs").never_says("built the template");
         for part in says {
             outcome.says(part);
