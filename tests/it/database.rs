@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use ptest::{PgUrl, TestDatabase};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, query, query_scalar};
+
+use crate::rerun::Rerun;
 
 /// A test that leaves a table in its database; so would fail if another had had it.
 macro_rules! starts_clean {
@@ -121,4 +125,127 @@ async fn fixtures_are_committed(a: &mut PgConnection, pool: PgPool) -> sqlx::Res
 fn a_blocking_body(url: PgUrl) {
     let ran = std::process::Command::new("psql").arg(url.as_str()).args(["-qc", "create table t (id int)"]).status();
     assert!(ran.expect("psql runs").success());
+}
+
+#[ptest::db_test(isolation = "database")]
+#[ignore = "run by another test"]
+fn leaves_a_connection(url: PgUrl, database: TestDatabase) {
+    println!("database: {}", database.name());
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
+            connection.execute("select 'these are\nthe last words'").await.unwrap();
+            ready.send(()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    is_ready.recv().unwrap();
+}
+
+#[ptest::db_test(migrations = false)]
+async fn a_leaked_connection_is_reported_and_ended(pool: PgPool) -> sqlx::Result<()> {
+    let outcome = Rerun::test("database::leaves_a_connection").run();
+    outcome.passed().says("was still open after the test").says("select 'these are").never_says("the last words");
+    let name = outcome.lines("database:")[0].to_owned();
+    gone(&pool, &format!("^{name}$")).await
+}
+
+#[ptest::db_test(isolation = "database", timeout = "300ms")]
+#[ignore = "run by another test"]
+fn takes_too_long(url: PgUrl) {
+    let _ = std::process::Command::new("psql").arg(url.as_str()).args(["-c", "select pg_sleep(600)"]).status();
+}
+
+#[test]
+fn a_timeout_ends_the_connections() {
+    Rerun::test("database::takes_too_long").run().failed().says("did not end within");
+}
+
+/// Tests that are killed while they run, begin and end.
+mod killed {
+    use super::*;
+
+    macro_rules! tests {
+        ($($name:ident)*) => { $(
+            #[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
+            #[ignore = "run by another test"]
+            async fn $name(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {
+                println!("database: {}", database.name());
+                let traces: i64 = query_scalar("select count(*) from trace").fetch_one(&pool).await?;
+                assert_eq!(traces, 0, "of another test");
+                query("insert into trace values (1)").execute(&pool).await?;
+                Ok(())
+            }
+        )* };
+    }
+    tests!(a b c d e f g h i j k l);
+}
+
+/// Runs long enough for the reaper to do its work.
+#[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
+#[ignore = "run by another test"]
+async fn runs_while_the_reaper_does(_pool: PgPool) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[ptest::db_test(migrations = false)]
+async fn killed_tests_leave_nothing_for_long(pool: PgPool) -> sqlx::Result<()> {
+    let seed: u64 = rand::rng().random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    for _ in 0..12 {
+        let mut run = Rerun::module("database::killed::").threads(3).start();
+        for _ in 0..random.random_range(1..9) {
+            run.wait_for("database:");
+        }
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..30_000))).await;
+        run.kill();
+    }
+    let outcome = Rerun::module("database::killed::").threads(3).run();
+    let name = outcome.passed().lines("database:")[0].to_owned();
+    let family = name.split("_used_").next().unwrap().to_owned();
+
+    // The reaper runs when it has not for a while.
+    let exe = std::env::current_exe().unwrap();
+    let target = exe.ancestors().find(|folder| folder.ends_with("target")).expect("the tests are built under target");
+    let _ = std::fs::remove_file(target.join("ptest/reaped"));
+    Rerun::test("database::runs_while_the_reaper_does").run().passed();
+    gone(&pool, &format!("^{family}_(used|build)_")).await?;
+    // The last batch drops a database before it makes a spare.
+    Rerun::test("database::killed::a").run().passed();
+    let spare = format!("^{family}_spare_[0-9a-f]{{16}}$");
+    until(&pool, &spare, |spares| spares > 0).await?;
+    gone(&pool, &format!("^{family}_used_")).await?;
+    let all = count(&pool, &format!("^{family}_")).await?;
+    let templates = count(&pool, &format!("^{family}_template.closed.$")).await?;
+    let spares = count(&pool, &spare).await?;
+    // As many as may begin at once, and each that is dropped may add one at the same time.
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as i64;
+    assert_eq!((all - spares, templates), (1, 1));
+    assert!((1..=cpus + 3).contains(&spares), "{spares} spares");
+    Ok(())
+}
+
+async fn gone(pool: &PgPool, names: &str) -> sqlx::Result<()> {
+    until(pool, names, |count| count == 0).await
+}
+
+/// Waits until there are so many databases with such a name: what happens off the path of tests happens soon.
+async fn until(pool: &PgPool, names: &str, enough: impl Fn(i64) -> bool) -> sqlx::Result<()> {
+    for _ in 0..1000 {
+        if enough(count(pool, names).await?) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("there are {} databases {names}", count(pool, names).await?);
+}
+
+/// How many databases have such a name; one that takes no connections has `(closed)` at its end.
+async fn count(pool: &PgPool, names: &str) -> sqlx::Result<i64> {
+    let sql =
+        "select count(*) from pg_database where datname || case when datallowconn then '' else '(closed)' end ~ $1";
+    query_scalar(sql).bind(names).fetch_one(pool).await
 }

@@ -29,7 +29,10 @@ fn every_isolation_level_is_accepted_and_shown(url: PgUrl) {
 fn default_modes_are_a_sessions_own(url: PgUrl) {
     let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     a.query("create table t (a int)");
-    assert_eq!(a.query("set session characteristics as transaction isolation level serializable, read only"), "SET I");
+    assert_eq!(
+        a.query("set session characteristics as transaction isolation level serializable, read only"),
+        "SET default_transaction_read_only=on I"
+    );
     assert_eq!(
         a.query("show default_transaction_isolation; show default_transaction_read_only"),
         "(serializable) SHOW (on) SHOW I"
@@ -45,7 +48,7 @@ fn default_modes_are_a_sessions_own(url: PgUrl) {
         b.query("show default_transaction_isolation; insert into t values (2)"),
         "(read committed) SHOW INSERT 0 1 I"
     );
-    assert_eq!(a.query("set default_transaction_read_only = off"), "SET I");
+    assert_eq!(a.query("set default_transaction_read_only = off"), "SET default_transaction_read_only=off I");
     assert_eq!(a.query("insert into t values (3); show default_transaction_read_only"), "INSERT 0 1 (off) SHOW I");
     assert_eq!(a.query("set default_transaction_read_only = perhaps"), "22023! I");
 }

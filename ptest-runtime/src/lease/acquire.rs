@@ -159,7 +159,10 @@ impl Acquired {
 async fn make_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<()> {
     let mut admin = match Admin::open(server).await {
         // The server is starting up; the caller tries again.
-        Err(e) if e.code() == Some("57P03") => return Ok(tokio::time::sleep(Duration::from_millis(50)).await),
+        Err(e) if e.code() == Some("57P03") => {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return Ok(());
+        }
         other => other?,
     };
     template::ensure(&mut admin, schema).await?;

@@ -7,7 +7,7 @@ use super::commit::DECLARED;
 use super::control::{self, Answer, Block};
 use super::expect::{Exchange, Expected, Owner, What};
 use super::frame::{self, Frame, Piece, Report};
-use super::reports::{Reader, error_text};
+use super::reports::{self, Reader, error_text};
 use super::script::Script;
 use super::session::Session;
 use super::settings::{self, Settings};
@@ -33,12 +33,13 @@ impl Session {
         };
         match frame.tag() {
             b'N' | b'A' => {
-                if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
+                let shown = link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox);
+                if shown && !reports::is_about_rollback(frame) {
                     self.release_held(out);
                     self.reader(None).put(frame, out);
                 }
             }
-            b'S' => self.parameter(frame, link, out),
+            b'S' => self.parameter(frame, link),
             b'E' => self.error(frame, link, out)?,
             b'Z' => self.ready(frame, link, out)?,
             _ => self.answer(frame, link, out)?,
@@ -60,16 +61,15 @@ impl Session {
         }
     }
 
-    /// The server reports a parameter of the session that has the turn.
-    fn parameter(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) {
-        if let Some((name, value)) = link.loaded.report(frame)
-            && name == "standard_conforming_strings"
-        {
+    /// The server reports a parameter of the session that has the turn. It does so before each `ReadyForQuery`; the
+    /// client hears at its own what has changed since it was last told.
+    fn parameter(&mut self, frame: &Frame, link: &mut Exchange) {
+        let Some((name, value)) = link.loaded.report(frame) else { return };
+        if name == "standard_conforming_strings" {
             self.standard_strings = value == "on";
         }
         if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
-            let out = if self.held.is_empty() { out } else { &mut self.held };
-            out.extend_from_slice(frame.bytes());
+            self.reports.insert(name, value);
         }
     }
 
@@ -113,6 +113,9 @@ impl Session {
             link.expected.pop_front();
         }
         if shown {
+            if matches!(tag, b'1' | b'2' | b'3') {
+                self.unanswered.pop_front();
+            }
             out.extend_from_slice(frame.bytes());
         }
         Ok(())
@@ -163,9 +166,10 @@ impl Session {
         match &mut front.what {
             What::Query(script) => {
                 let step = script.steps.pop_front();
+                step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
                 let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
                 match step {
-                    Some(step) if step.commands <= 1 && matches!(step.answer, Some(Answer::Error(_))) => {
+                    Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
                         step.answer.iter().for_each(|answer| answer.put(true, out));
                     }
                     step => {
@@ -189,6 +193,7 @@ impl Session {
                         Reader { inner: held.then_some(0), ..self.reader(None) }.put(frame, out);
                     }
                 }
+                self.revert_names();
                 self.fail(on_error);
                 link.skip_to_sync();
                 self.skipping = !self.awaiting;
@@ -241,6 +246,9 @@ impl Session {
         }
         let kept = status != b'E' && !self.doomed;
         if !kept || self.dirty {
+            if std::mem::take(&mut self.unnamed_portal) {
+                link.close(b'P', b"", Owner::Sandbox, Block::Idle);
+            }
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
             let plain = self.duties.borrow().is_plain(&self.touched);
             if !plain && (kept || self.touched.any) {
@@ -267,7 +275,6 @@ impl Session {
         self.skipping = false;
         self.copying_in = false;
         self.dirty = false;
-        self.executed = false;
         self.put_ready(belief, out);
     }
 

@@ -49,8 +49,10 @@ impl Block {
 /// Where a statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It is the whole of a simple query, or of an extended batch as far as we know.
+    /// It is the whole of a simple query.
     Alone,
+    /// It is one of a batch of the extended protocol: a server takes each for itself, but commits at the Sync.
+    InBatch,
     /// It shares a query string with others, which a server puts into one implicit transaction.
     AmongOthers,
 }
@@ -104,7 +106,15 @@ pub(super) enum Answer {
 /// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
 pub(super) fn action(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
     let mut action = decide(statement, sql, belief, place, ground);
-    if !action.is_replaced() {
+    if let Course::Replaced(commands, Answer::Tag(_)) = &mut action.course
+        && matches!(statement.kind, Kind::Commit { .. } | Kind::Rollback { .. })
+        && action.after.mode.read_only
+        && (place != Place::Alone || action.after.block == Block::Open)
+    {
+        // The savepoint has taken it along, and there is more to come.
+        commands.push(READ_ONLY.to_owned());
+    }
+    if !action.is_replaced() || matches!(statement.kind, Kind::Deallocate { .. }) {
         action.after.queried |= takes_snapshot(&statement.kind);
     }
     action
@@ -131,7 +141,8 @@ pub(super) fn takes_snapshot(kind: &Kind) -> bool {
 
 fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
     use Block::{Failed, Idle, Open};
-    let alone = place == Place::Alone;
+    let alone = place != Place::AmongOthers;
+    let whole = place == Place::Alone;
     let block = belief.block;
     let keep = || ground.duties.keep(ground.touched, ground.before, ground.user);
     match (&statement.kind, block) {
@@ -142,11 +153,11 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
         (Kind::Commit { chain: true }, Idle) => outside("COMMIT AND CHAIN", belief),
         (Kind::Rollback { chain: true }, Idle) => outside("ROLLBACK AND CHAIN", belief),
         (Kind::Commit { .. }, Idle) => {
-            let commands = if alone { Vec::new() } else { keep() };
+            let commands = if whole { Vec::new() } else { keep() };
             replaced(commands, "COMMIT", belief.ended(true)).warn("25P01", NO_TRANSACTION)
         }
         (Kind::Rollback { .. }, Idle) => {
-            let commands = if alone { Vec::new() } else { undo() };
+            let commands = if whole { Vec::new() } else { undo() };
             replaced(commands, "ROLLBACK", belief.ended(false)).warn("25P01", NO_TRANSACTION)
         }
         (Kind::Commit { chain }, Open) => Action { on_error: Idle, ..end("COMMIT", keep(), *chain, true, belief) },
@@ -171,13 +182,19 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
                 None => as_it_is(belief),
             }
         }
-        (Kind::SetTransaction { .. }, Idle) if alone => {
-            replaced(Vec::new(), "SET", belief).warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
+        (Kind::SetConstraints, Idle) if alone => {
+            as_it_is(belief).warn("25P01", "SET CONSTRAINTS can only be used in transaction blocks")
+        }
+        (Kind::SetTransaction { modes }, Idle) if alone => {
+            let done = replaced(Vec::new(), "SET", belief);
+            let action = if whole { done } else { set_transaction("SET", modes, belief) };
+            action.warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
         }
         (Kind::SetTransaction { modes }, Idle | Open) => set_transaction("SET", modes, belief),
         (Kind::SetSessionCharacteristics { modes, .. }, Idle | Open) => characteristics(modes, belief),
         (Kind::Set { local: true, .. }, Idle) if alone => {
-            replaced(Vec::new(), "SET", belief).warn("25P01", "SET LOCAL can only be used in transaction blocks")
+            let action = if whole { replaced(Vec::new(), "SET", belief) } else { as_it_is(belief) };
+            action.warn("25P01", "SET LOCAL can only be used in transaction blocks")
         }
         (Kind::Set { name, value, .. }, Idle | Open) => {
             set_one(name, &String::from_utf8_lossy(&sql[value.clone()]), belief, ground)
@@ -261,7 +278,8 @@ fn as_it_is(after: Belief) -> Action {
     Action { course: Course::Sent(Vec::new()), ..answered(Answer::Tag(""), after) }
 }
 
-fn refuse(report: Report, belief: Belief) -> Action {
+/// An error of the sandbox's in the server's place.
+pub(super) fn refuse(report: Report, belief: Belief) -> Action {
     answered(Answer::Error(report), belief.at(belief.block.after_error()))
 }
 
@@ -276,10 +294,7 @@ fn begin_tag(statement: &Statement, sql: &[u8]) -> &'static str {
     if start { "START TRANSACTION" } else { "BEGIN" }
 }
 
-fn end(tag: &'static str, mut commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {
-    if chain && belief.mode.read_only {
-        commands.push(READ_ONLY.to_owned());
-    }
+fn end(tag: &'static str, commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {
     let after = if chain { belief.chained(kept) } else { belief.ended(kept) };
     replaced(commands, tag, after)
 }

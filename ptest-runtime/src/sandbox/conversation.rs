@@ -111,7 +111,9 @@ pub(super) async fn converse(
             return Ok(());
         }
         let waits = !backend.link.owes_client() && backend.link.out.is_empty();
-        if waits && (client.finished || session.ended) {
+        // A server answers a batch at its Sync, which will not come, and copies until it is told to stop.
+        let stuck = session.copying_in || (session.batch_open && !session.awaiting);
+        if (waits || stuck) && (client.finished || session.ended) && backend.link.out.len() < HIGH_WATER {
             return Err(End::Disconnected);
         }
         turns.note_idle(waits, &session.last_sql);

@@ -182,6 +182,14 @@ pub(super) fn put_text_row(out: &mut BytesMut, value: &str) {
     });
 }
 
+/// Writes `ParameterStatus`.
+pub(super) fn put_parameter(out: &mut BytesMut, name: &str, value: &str) {
+    put(out, b'S', |b| {
+        put_cstr(b, name.as_bytes());
+        put_cstr(b, value.as_bytes());
+    });
+}
+
 /// Writes `ReadyForQuery`.
 pub(super) fn put_ready(out: &mut BytesMut, status: u8) {
     put(out, b'Z', |b| b.put_u8(status));

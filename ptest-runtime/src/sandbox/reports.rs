@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::control::REAL_COMMITS;
 use super::frame::{self, Frame};
-use super::script::Script;
+use super::script::{REFUSED_NAME, Script};
 
 /// Who gets a report, and where its statement stood.
 pub(super) struct Reader<'a> {
@@ -83,6 +83,18 @@ impl Reader<'_> {
         };
         ours.then_some(REAL_COMMITS)
     }
+}
+
+/// The server warns of a portal that was bound in a failed transaction when we roll back to the savepoint below it.
+pub(super) fn is_about_rollback(notice: &Frame) -> bool {
+    frame::report_fields(notice.body())
+        .any(|(kind, text)| kind == b'M' && text.starts_with(b"skipping cleanup for portal"))
+}
+
+/// Whether it is the error that we ask for where a statement of the client is refused.
+pub(super) fn is_refusal(error: &Frame) -> bool {
+    let name = format!("\"{}\"", REFUSED_NAME);
+    error.body().windows(name.len()).any(|w| w == name.as_bytes())
 }
 
 /// Writes an error that ends the session, from one that the server did not mean so.

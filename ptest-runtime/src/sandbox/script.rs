@@ -38,6 +38,12 @@ pub(super) struct Step {
 
 /// A command that is sure to fail where a statement of the client is refused: the string must stop there.
 pub(super) const REFUSED: &str = "ROLLBACK TO SAVEPOINT _ptest_refused";
+/// What its error names.
+pub(super) const REFUSED_NAME: &str = "_ptest_refused";
+
+/// A command that does nothing. The answer to a statement that needs no command would else come before the server has
+/// found the string to be without a syntax error.
+const NOTHING: &str = "SHOW server_version_num";
 
 impl Script {
     /// Replaces what `statements` has of control, for a client that believes to be at `belief`.
@@ -57,6 +63,8 @@ impl Script {
                 Course::Replaced(mut commands, answer) => {
                     if matches!(answer, Answer::Error(_)) {
                         commands.push(REFUSED.to_owned());
+                    } else if commands.is_empty() && place == Place::AmongOthers {
+                        commands.push(NOTHING.to_owned());
                     }
                     splices.push((statement.range.clone(), commands.join(";")));
                     (commands.len(), Some(answer))
@@ -151,7 +159,7 @@ mod tests {
     fn control_in_the_middle_of_a_string() {
         assert_eq!(
             spliced("insert 1; BEGIN; insert 2; COMMIT; insert 3", Block::Idle),
-            "insert 1; ; insert 2; CLOSE ALL;RELEASE SAVEPOINT _ptest_savepoint;SAVEPOINT _ptest_savepoint; insert 3"
+            "insert 1; SHOW server_version_num; insert 2; CLOSE ALL;RELEASE SAVEPOINT _ptest_savepoint;SAVEPOINT _ptest_savepoint; insert 3"
         );
         assert_eq!(spliced("commit", Block::Failed), "ROLLBACK TO SAVEPOINT _ptest_savepoint");
     }
@@ -162,7 +170,8 @@ mod tests {
             let out = spliced("begin; commit; rollback; start transaction; end; abort; commit and chain", block);
             for word in out.split(';').map(str::trim) {
                 assert!(
-                    ["", "CLOSE ALL", control::UNDO, control::KEEP[0], control::KEEP[1], REFUSED].contains(&word)
+                    ["", NOTHING, "CLOSE ALL", control::UNDO, control::KEEP[0], control::KEEP[1], REFUSED]
+                        .contains(&word)
                         || (block == Block::Failed && word == "begin"),
                     "{word} in {out}"
                 );

@@ -104,8 +104,7 @@ impl Shared {
                 *value = shown;
             }
         }
-        let tells = reported.iter().any(|(name, _)| name == "default_transaction_read_only");
-        session.told_read_only = tells.then_some(session.belief.defaults.mode.read_only);
+        session.told = reported.iter().cloned().collect();
         startup::put_welcome(&reported, session.id as i32, self.secret ^ session.id as i32, &mut client.out);
         client.flush().await;
         Ok(())

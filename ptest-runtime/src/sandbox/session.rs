@@ -4,7 +4,7 @@
 //! in `extended`, the other direction in `answers`.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -13,11 +13,14 @@ use super::belief::{Belief, Defaults};
 use super::commit::{Duties, Touched};
 use super::control::{self, Action, Answer, Block, Course, Ground, Place};
 use super::expect::{Exchange, Owner, What};
-use super::extended::Prepared;
+use super::extended::{Before, Portal, Prepared};
 use super::frame::{self, Frame, Piece};
 use super::script::Script;
 use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
+
+/// The server's limit for a message without data of the user's.
+const SMALL: usize = 10_000;
 
 /// What the client is told when its stream makes no sense; its session ends.
 #[derive(Debug)]
@@ -47,8 +50,6 @@ pub(super) struct Session {
     pub(super) doomed: bool,
     /// How much the backend still lacks of a frame that was passed on in part.
     pub(super) rest: usize,
-    /// The batch has executed something.
-    pub(super) executed: bool,
     /// An answer that is not the client's before an implicit commit has succeeded.
     pub(super) held: BytesMut,
     /// Shared by the sessions of a test: one may make a deferrable constraint that the others must honour.
@@ -65,9 +66,13 @@ pub(super) struct Session {
     pub(super) ended: bool,
     /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
     pub(super) statements: HashMap<Vec<u8>, Option<Prepared>>,
-    pub(super) portals: HashMap<Vec<u8>, Prepared>,
-    /// `default_transaction_read_only` as the client was last told; `None`: the server does not tell.
-    pub(super) told_read_only: Option<bool>,
+    pub(super) portals: HashMap<Vec<u8>, Portal>,
+    pub(super) unanswered: VecDeque<Before>,
+    pub(super) unnamed_portal: bool,
+    /// The parameters as the client was last told.
+    pub(super) told: BTreeMap<String, String>,
+    /// What the server has reported of them since.
+    pub(super) reports: BTreeMap<String, String>,
     /// `standard_conforming_strings`, which decides where a string ends.
     pub(super) standard_strings: bool,
 }
@@ -86,7 +91,6 @@ impl Session {
             copying_in: false,
             dirty: false,
             doomed: false,
-            executed: false,
             rest: 0,
             held: BytesMut::new(),
             duties,
@@ -98,7 +102,10 @@ impl Session {
             ended: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
-            told_read_only: None,
+            unanswered: VecDeque::new(),
+            unnamed_portal: false,
+            told: BTreeMap::new(),
+            reports: BTreeMap::new(),
             standard_strings: true,
         }
     }
@@ -140,6 +147,7 @@ impl Session {
         if self.skipping && !matches!(frame.tag(), b'S' | b'X') {
             return Ok(());
         }
+        self.check(frame)?;
         self.rest = missing;
         match frame.tag() {
             b'Q' => self.query(frame, link),
@@ -168,6 +176,21 @@ impl Session {
         Ok(())
     }
 
+    /// Refuses what would make the server close its connection.
+    fn check(&self, frame: &Frame) -> Result<(), Malformed> {
+        let tag = frame.tag();
+        if self.copying_in && !matches!(tag, b'd' | b'c' | b'f' | b'H' | b'S' | b'X') {
+            return Err(Malformed("terminating connection because protocol synchronization was lost".to_owned()));
+        }
+        let fits = match tag {
+            b'Q' => frame.body().iter().position(|b| *b == 0) == frame.body().len().checked_sub(1),
+            b'H' | b'S' => frame.body().is_empty(),
+            b'D' | b'E' | b'C' | b'c' | b'f' | b'X' => frame.body().len() < SMALL,
+            _ => true,
+        };
+        if fits { Ok(()) } else { Err(Malformed("invalid message format".to_owned())) }
+    }
+
     /// Copy data, or the rest of a large frame. What has been begun must be finished, whatever happened since.
     fn data(&mut self, bytes: &[u8], missing: usize, link: &mut Exchange) {
         let begun = self.rest.min(bytes.len());
@@ -188,13 +211,7 @@ impl Session {
             self.look_at(statement, text, &[]);
         }
         let alone = matches!(&statements[..], [only] if self.control_alone(only, text, link));
-        // A simple query destroys the unnamed statement and portal.
-        self.portals.remove(&b""[..]);
-        if self.statements.remove(&b""[..]).is_some() {
-            let name = self.backend_name(b"");
-            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
-            frame::put(&mut link.out, b'H', |_| {});
-        }
+        self.drop_unnamed(!statements.is_empty(), alone, link);
         if alone {
             return;
         }
@@ -210,6 +227,27 @@ impl Session {
             None => link.out.extend_from_slice(frame.bytes()),
         }
         link.expect(What::Query(Box::new(script)), Owner::Client, self.belief.block.after_error());
+    }
+
+    /// A simple query destroys the unnamed statement, and its first statement the unnamed portal.
+    fn drop_unnamed(&mut self, portal: bool, alone: bool, link: &mut Exchange) {
+        let mut closed = false;
+        if self.statements.remove(&b""[..]).is_some() {
+            let name = self.backend_name(b"");
+            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
+            closed = true;
+        }
+        if portal {
+            self.portals.remove(&b""[..]);
+            if std::mem::take(&mut self.unnamed_portal) && alone {
+                link.close(b'P', b"", Owner::Sandbox, Block::Idle);
+                closed = true;
+            }
+        }
+        if closed {
+            // Nothing else may follow soon that makes the server write its answer.
+            frame::put(&mut link.out, b'H', |_| {});
+        }
     }
 
     /// Answers a simple query that is one control statement without waiting for the backend, where its commands can
@@ -281,13 +319,17 @@ impl Session {
 
     /// Writes `ReadyForQuery`, and before it what the client must know of its settings.
     pub(super) fn put_ready(&mut self, belief: Belief, out: &mut BytesMut) {
-        let read_only = belief.defaults.mode.read_only;
-        if self.told_read_only.is_some_and(|told| told != read_only) {
-            self.told_read_only = Some(read_only);
-            frame::put(out, b'S', |b| {
-                frame::put_cstr(b, b"default_transaction_read_only");
-                frame::put_cstr(b, if read_only { b"on" } else { b"off" });
-            });
+        const READ_ONLY: &str = "default_transaction_read_only";
+        if self.told.contains_key(READ_ONLY)
+            && let Some(value) = belief.show(READ_ONLY)
+        {
+            self.reports.insert(READ_ONLY.to_owned(), value);
+        }
+        for (name, value) in std::mem::take(&mut self.reports) {
+            if self.told.get(&name) != Some(&value) {
+                frame::put_parameter(out, &name, &value);
+                self.told.insert(name, value);
+            }
         }
         frame::put_ready(out, belief.block.status());
     }

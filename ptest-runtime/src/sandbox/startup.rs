@@ -109,10 +109,7 @@ fn put_negotiation(parameters: &[(String, String)], out: &mut BytesMut) {
 pub(super) fn put_welcome(reported: &[(String, String)], session: i32, secret: i32, out: &mut BytesMut) {
     frame::put(out, b'R', |b| b.put_u32(0));
     for (name, value) in reported {
-        frame::put(out, b'S', |b| {
-            frame::put_cstr(b, name.as_bytes());
-            frame::put_cstr(b, value.as_bytes());
-        });
+        frame::put_parameter(out, name, value);
     }
     frame::put(out, b'K', |b| {
         b.put_i32(session);

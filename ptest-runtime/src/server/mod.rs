@@ -30,7 +30,10 @@ pub(crate) enum ServerError {
     Refused { address: Box<Address>, database: String, source: DbError },
     #[error("cannot run an administrative statement at {address} (from {}): {statement}", address.origin)]
     Admin { address: Box<Address>, statement: String, source: QueryError },
-    #[error("cannot use the PostgreSQL server at {address} (from {}): it is version {version}, and ptest needs 13 or newer", address.origin)]
+    #[error(
+        "cannot use the PostgreSQL server at {address} (from {}): it is version {version}, and ptest needs 13 or newer",
+        address.origin
+    )]
     TooOld { address: Box<Address>, version: String },
 }
 

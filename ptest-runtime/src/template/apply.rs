@@ -111,7 +111,9 @@ async fn run_migration(connection: &mut Connection, migration: &Migration) -> Re
 /// driver's migrator has rolled it back, and does not say.
 #[cfg(feature = "sqlx-postgres")]
 async fn locate(address: &Address, database: &str, set: &MigrationSet, version: &str, error: Cause) -> ApplyError {
-    let Some(migration) = set.migrations.iter().find(|m| m.version == version) else {
+    // sqlx tells the number; a file may pad it with zeros.
+    let number = |text: &str| text.parse::<i64>().ok();
+    let Some(migration) = set.migrations.iter().find(|m| number(&m.version) == number(version)) else {
         return ApplyError::Migrator(error);
     };
     let found = match Connection::open(address, database, &[]).await {

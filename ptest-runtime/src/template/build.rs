@@ -138,7 +138,7 @@ pub(crate) fn create_clone_sql(admin: &Admin, template: &str, name: &str) -> Str
 /// One statement that gives a clone what cloning leaves out, and opens it to connections.
 pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
     let body = format!(
-        "DECLARE statement text; BEGIN FOR statement IN {} LOOP EXECUTE statement; END LOOP; END",
+        "DECLARE next text; BEGIN FOR next IN {} LOOP EXECUTE next; END LOOP; END",
         settings_sql(template, name)
     );
     format!("DO {}", quote_literal(&body))

@@ -212,7 +212,7 @@ const PREPARED: [&str; 9] = [
 const CURSORS: [&str; 12] = [
     "declare c@ cursor for select generate_series(1, 5)",
     "declare c@ scroll cursor for select a from t order by a",
-    "declare c@ cursor for select missing",
+    "declare c@ cursor for select 1 / (a - 2) from t order by a",
     "declare h@ cursor with hold for select a, b from t order by a",
     "fetch c@",
     "fetch 2 from c@",
@@ -252,7 +252,7 @@ const REST: [&str; 9] = [
     "copy (select 1) to stdout",
     "copy t to stdout",
     "select set_config('my.own', 'v', true)",
-    "select current_setting('my.own', true)",
+    "select coalesce(current_setting('my.own', true), '')",
     "explain (costs off) execute q",
     "create table t (x int)",
 ];
