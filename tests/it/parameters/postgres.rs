@@ -93,9 +93,7 @@ async fn the_options_of_a_pool(pool: PgPoolOptions, connect: PgConnectOptions) -
     insert_first(&pool).await
 }
 
-// Not yet: the sandbox reads no start-up settings of a session.
 #[ptest::db_test(migrations = "tests/it/migrations")]
-#[ignore = "the sandbox reads no start-up settings"]
 async fn the_options_of_a_connection(_pool: PgPoolOptions, connect: PgConnectOptions) -> sqlx::Result<()> {
     let mut conn = PgConnection::connect_with(&connect.application_name("mine")).await?;
     let name: String = sqlx::query_scalar("show application_name").fetch_one(&mut conn).await?;
