@@ -166,7 +166,10 @@ impl Session {
         match &mut front.what {
             What::Query(script) => {
                 let step = script.steps.pop_front();
-                step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
+                // Of a string with a syntax error, nothing has run.
+                if !reports::is_syntax_error(frame) {
+                    step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
+                }
                 let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
                 match step {
                     Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
