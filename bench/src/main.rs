@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const CONTENDERS: [&str; 5] = ["with_ptest", "with_ptest_200", "with_sqlx_test", "by_hand", "empty"];
+const CONTENDERS: [&str; 6] =
+    ["with_ptest", "with_ptest_200", "with_ptest_database", "with_sqlx_test", "by_hand", "empty"];
 const RUNNERS: [(&str, &[&str]); 2] = [("cargo test", &["test"]), ("cargo nextest run", &["nextest", "run"])];
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -109,3 +109,34 @@ fn url(address: &Address) -> String {
     let password = address.password.as_ref().map_or(String::new(), |password| format!(":{}", escape(password)));
     format!("postgresql://{}{password}@{host}:{port}/{}", escape(&address.user), escape(&address.database))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_same(text: &str, expected: &str) {
+        let address = Address::from_url(text, "test").unwrap();
+        let made = url(&address);
+        assert_eq!(made, expected);
+        assert!(Address::from_url(&made, "test").unwrap() == address, "{text} is read back");
+    }
+
+    #[test]
+    fn a_url_names_the_server_as_it_was_named() {
+        assert_same(
+            "postgres://bob:p%40ss%2F%3Aw%23rd@db.example:5433/app",
+            "postgresql://bob:p%40ss%2F%3Aw%23rd@db.example:5433/app",
+        );
+        assert_same("postgres://bob@[::1]/app", "postgresql://bob@[::1]:5432/app");
+        assert_same("postgres://eve:x@%2Fvar%2Frun/a%20b", "postgresql://eve:x@%2Fvar%2Frun:5432/a%20b");
+    }
+
+    #[test]
+    fn only_the_url_itself_shows_the_password() {
+        let address = Address::from_url("postgres://bob:hunter2@h/app", "test").unwrap();
+        let url = PgUrl(url(&address));
+        assert!(url.as_str().contains("hunter2"));
+        assert!(!format!("{url:?}").contains("hunter2"));
+    }
+}

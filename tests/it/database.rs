@@ -176,6 +176,12 @@ mod killed {
                 let traces: i64 = query_scalar("select count(*) from trace").fetch_one(&pool).await?;
                 assert_eq!(traces, 0, "of another test");
                 query("insert into trace values (1)").execute(&pool).await?;
+                // What the migrations set and granted is there, in a spare as in a clone made at once.
+                let set = "select current_setting('app.mode') || ', ' || current_setting('search_path')";
+                assert_eq!(query_scalar::<_, String>(set).fetch_one(&pool).await?, "it's a test, public, pg_temp");
+                let granted = "select has_database_privilege('public', current_database(), 'connect') \
+                               and not has_database_privilege('public', current_database(), 'temporary')";
+                assert!(query_scalar::<_, bool>(granted).fetch_one(&pool).await?);
                 Ok(())
             }
         )* };

@@ -8,6 +8,7 @@ use crate::context::{Context, FromContext};
 /// As many sessions as a test needs; they cost the server nothing.
 const MAX_SIZE: usize = 10;
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Pool {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         let manager = Manager::new(Config::from_context(cx).await?, NoTls);
@@ -15,6 +16,7 @@ impl FromContext for Pool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Client {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         Pool::from_context(cx).await?.get().await.map_err(crate::Error::other)

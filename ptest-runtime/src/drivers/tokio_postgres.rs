@@ -4,6 +4,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::context::{Context, FromContext};
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Client {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         let (client, connection) = Config::from_context(cx).await?.connect(NoTls).await.map_err(crate::Error::other)?;
@@ -14,6 +15,7 @@ impl FromContext for Client {
 }
 
 /// For an application that connects by itself. A socket rather than a stream in memory: cancel tokens need an address.
+#[diagnostic::do_not_recommend]
 impl FromContext for Config {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
         Ok(config(&cx.postgres().await?.address()))
