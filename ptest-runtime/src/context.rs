@@ -1,9 +1,12 @@
 //! The context that a test's parameters are made from.
 
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::database::{self, OwnDatabase, Stopper};
+use crate::deadline::Deadline;
 #[cfg(feature = "sqlx-sqlite")]
 use crate::drivers::sqlx_sqlite::SqliteTest;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
@@ -23,6 +26,7 @@ pub struct Context {
     clock_hold: ClockHold,
     /// What a deadline interrupts, once there is something.
     interrupt: Arc<OnceLock<Interrupt>>,
+    begin_deadline: Option<Sender<()>>,
 }
 
 /// The test's PostgreSQL database.
@@ -49,6 +53,7 @@ impl Context {
             sqlite: None,
             clock_hold: ClockHold::default(),
             interrupt: Arc::default(),
+            begin_deadline: None,
         }
     }
 
@@ -65,14 +70,16 @@ impl Context {
         &self.clock_hold
     }
 
-    /// Ends the test's sessions, from another thread, when the time is up.
-    pub(crate) fn interrupter(&self) -> impl FnOnce() + Send + 'static {
+    /// A deadline that begins with the body, and ends the test's sessions when the time is up.
+    pub(crate) fn deadline(&mut self, limit: Duration) -> std::io::Result<Deadline> {
         let interrupt = Arc::clone(&self.interrupt);
-        move || match interrupt.get() {
+        let deadline = Deadline::new(limit, move || match interrupt.get() {
             Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
             Some(Interrupt::Connections(connections)) => connections.stop(),
             None => {}
-        }
+        })?;
+        self.begin_deadline = Some(deadline.begin());
+        Ok(deadline)
     }
 
     /// The test's PostgreSQL database: leased, open, its fixtures loaded.
@@ -118,6 +125,9 @@ impl Context {
 /// Called by the generated code between a test's parameters and its body.
 #[doc(hidden)]
 pub fn start_body(cx: &mut Context) {
+    if let Some(begin) = cx.begin_deadline.take() {
+        let _ = begin.send(());
+    }
     if cx.test.start_paused {
         #[cfg(feature = "sqlx-sqlite")]
         if cx.sqlite.is_some() {

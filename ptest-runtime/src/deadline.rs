@@ -1,30 +1,36 @@
-//! The deadline of a test: wall time, measured on a thread of its own, whatever the body's clock says.
+//! The deadline of a test: wall time since its body began, measured on a thread of its own, whatever the body's clock
+//! says. What comes before the body, such as the first start of a server, is no fault of the test's.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// A running deadline; dropped, it is called off.
+/// A deadline; dropped, it is called off.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    _alive: Sender<()>,
+    begin: Sender<()>,
     passed: oneshot::Receiver<()>,
 }
 
 impl Deadline {
-    /// Starts the clock. `interrupt` is called when the time is up, so that a body that blocks its thread in a query
-    /// comes back with an error.
-    pub(crate) fn start(limit: Duration, interrupt: impl FnOnce() + Send + 'static) -> std::io::Result<Deadline> {
-        let (alive, ended) = channel::<()>();
+    /// Makes a deadline that begins later. `interrupt` is called when the time is up, so that a body that blocks its
+    /// thread in a query comes back with an error.
+    pub(crate) fn new(limit: Duration, interrupt: impl FnOnce() + Send + 'static) -> std::io::Result<Deadline> {
+        let (begin, begun) = channel::<()>();
         let (pass, passed) = oneshot::channel();
         std::thread::Builder::new().name("ptest deadline".to_owned()).spawn(move || {
-            if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            if begun.recv().is_ok() && begun.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 let _ = pass.send(());
                 interrupt();
             }
         })?;
-        Ok(Deadline { _alive: alive, passed })
+        Ok(Deadline { begin, passed })
+    }
+
+    /// What starts the clock, when it is sent something.
+    pub(crate) fn begin(&self) -> Sender<()> {
+        self.begin.clone()
     }
 
     /// Runs a future until it is done, or the time is up (`None`).

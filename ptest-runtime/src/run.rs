@@ -45,12 +45,8 @@ pub fn run<T: 'static>(
 ) -> T {
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, runtime::build, |cx, runtime, deadline| {
-        let mut deadline = deadline;
         let hold = cx.clock_hold().clone();
-        match runtime.block_on(hold.watch(within(deadline.as_mut(), body(cx)))) {
-            Some(result) => result,
-            None => Err(timeout(test)),
-        }
+        runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))
     });
     finish(cx, outcome)
 }
@@ -63,12 +59,11 @@ pub fn run_blocking<P, T: 'static>(
     body: impl FnOnce(P) -> T,
 ) -> T {
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, runtime::build_beside, |cx, runtime, mut deadline| {
-        let params = runtime.block_on(within(deadline.as_mut(), params(cx))).ok_or_else(|| timeout(test))??;
+    let outcome = live(&mut cx, runtime::build_beside, |cx, runtime, _| {
+        let params = runtime.block_on(params(cx))?;
         // Pools need a runtime where they are dropped; a body may start one of its own all the same.
         let _inside = runtime.enter();
-        let value = body(params);
-        if deadline.is_some_and(|mut d| d.has_passed()) { Err(timeout(test)) } else { Ok(value) }
+        Ok(body(params))
     });
     finish(cx, outcome)
 }
@@ -80,18 +75,27 @@ type Outcome<T> = crate::Result<Result<T, Box<dyn Any + Send>>>;
 fn live<T>(
     cx: &mut Context,
     build: fn(&Test, &ClockHold) -> std::io::Result<Runtime>,
-    body: impl FnOnce(&mut Context, &Runtime, Option<Deadline>) -> crate::Result<T>,
+    body: impl FnOnce(&mut Context, &Runtime, Option<&mut Deadline>) -> crate::Result<T>,
 ) -> Outcome<T> {
-    let runtime = build(cx.test(), cx.clock_hold()).map_err(RunError::Runtime)?;
-    let deadline = match cx.test().timeout {
-        Some(limit) => Some(Deadline::start(limit, cx.interrupter()).map_err(RunError::Runtime)?),
+    let test = cx.test();
+    let runtime = build(test, cx.clock_hold()).map_err(RunError::Runtime)?;
+    let mut deadline = match test.timeout {
+        Some(limit) => Some(cx.deadline(limit).map_err(RunError::Runtime)?),
         None => None,
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| body(cx, &runtime, deadline)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| body(cx, &runtime, deadline.as_mut())));
     runtime::end(runtime);
+    // A body that blocks its thread is not stopped, but told.
+    let late = deadline.is_some_and(|mut deadline| deadline.has_passed());
     match outcome {
+        Ok(Ok(_)) if late => Err(timeout(test)),
         Ok(result) => result.map(Ok),
-        Err(panic) => Ok(Err(panic)),
+        Err(panic) => {
+            if late {
+                eprintln!("ptest: {:?}", timeout(test));
+            }
+            Ok(Err(panic))
+        }
     }
 }
 

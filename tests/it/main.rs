@@ -11,6 +11,7 @@ mod package;
 mod parameters;
 mod processes;
 mod rerun;
+mod runtime;
 mod sandbox_faults;
 mod sandbox_rules;
 mod scratch_server;

@@ -8,7 +8,7 @@ use ptest::TestDatabase;
 use sqlx::PgPool;
 
 use crate::package::Package;
-use crate::rerun::{Outcome, Rerun};
+use crate::rerun::Outcome;
 use crate::target::Target;
 
 const STARTS: &str = "creating a PostgreSQL";

@@ -5,6 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
@@ -78,6 +79,9 @@ pub(crate) enum QueryError {
     Io(#[from] io::Error),
 }
 
+/// How long a server, or whatever else listens there, may take to let a client in.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// The rows of a query, as text.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
@@ -90,6 +94,14 @@ impl Connection {
         database: &str,
         settings: &[(&str, &str)],
     ) -> Result<Connection, ServerError> {
+        let opened = tokio::time::timeout(ANSWER, Connection::connect(address, database, settings)).await;
+        opened.unwrap_or_else(|_| {
+            let source = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {ANSWER:?}"));
+            Err(ServerError::Connect { address: Box::new(address.clone()), source })
+        })
+    }
+
+    async fn connect(address: &Address, database: &str, settings: &[(&str, &str)]) -> Result<Connection, ServerError> {
         let failed = |source| ServerError::Connect { address: Box::new(address.clone()), source };
         let stream = Stream::connect(&address.endpoint).await.map_err(failed)?;
         let mut connection = Connection {
@@ -354,5 +366,19 @@ impl AsyncWrite for Stream {
             Stream::Unix(s) => Pin::new(s).poll_shutdown(cx),
             Stream::Tcp(s) => Pin::new(s).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_answers_is_no_server() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://{}/app", silent.local_addr().unwrap());
+        let address = Address::from_url(&url, "the test").unwrap();
+        let error = Connection::open(&address, "app", &[]).await.unwrap_err();
+        assert!(matches!(&error, ServerError::Connect { source, .. } if source.to_string() == "no answer within 30s"));
     }
 }
