@@ -95,7 +95,7 @@ impl<'a> Pair<'a> {
             let other = 1 - turn.session;
             if status[other] != b'I' {
                 // Sessions of a sandbox take turns.
-                let answers = [0, 1].map(|side| self.sides[side][other].query("rollback"));
+                let answers = [0, 1].map(|side| self.sides[side][other].query("rollback").replace("01000? ", ""));
                 if answers[0] != answers[1] {
                     return Some(format!("rollback before turn {number}: {answers:?}"));
                 }
@@ -103,7 +103,9 @@ impl<'a> Pair<'a> {
             }
             let [plain, sandbox] = [0, 1].map(|side| take(turn, &mut self.sides[side][turn.session]));
             status[turn.session] = *plain.last().and_then(|m| m.body.first()).unwrap_or(&b'?');
-            let [plain, sandbox] = [plain, sandbox].map(|messages| messages.iter().map(normal).collect::<Vec<_>>());
+            let [plain, sandbox] = [plain, sandbox].map(|messages| {
+                messages.iter().map(normal).filter(|m| !m.contains("skipping cleanup for portal")).collect::<Vec<_>>()
+            });
             if plain != sandbox {
                 return Some(format!(
                     "turn {number}\n  server:  {}\n  sandbox: {}",
