@@ -5,6 +5,7 @@
 
 mod database;
 mod differential;
+mod fixtures;
 mod isolation;
 mod outcomes;
 mod package;
