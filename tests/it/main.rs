@@ -5,6 +5,7 @@
 
 mod database;
 mod differential;
+mod disk;
 mod fixtures;
 mod isolation;
 mod outcomes;
