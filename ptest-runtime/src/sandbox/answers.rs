@@ -134,14 +134,14 @@ impl Session {
     fn held_answer(&mut self, frame: &Frame, script: &mut Script, out: &mut BytesMut) {
         self.release_held(out);
         let completion = matches!(frame.tag(), b'C' | b'I');
+        // The last tag of an autocommit string is the client's only when its commit has succeeded.
+        let last = script.steps.len() <= 1 && script.steps.front().is_none_or(|s| s.after.block == Block::Idle);
+        let gated = completion && last && !self.duties.borrow().is_plain(&self.touched);
+        let target = if gated { &mut self.held } else { &mut *out };
         if script.at_own() {
             if completion && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take()) {
-                warning.put(out);
+                warning.put(target);
             }
-            // The last tag of an autocommit string is the client's only when its commit has succeeded.
-            let last = script.steps.len() <= 1 && script.steps.front().is_none_or(|s| s.after.block == Block::Idle);
-            let gated = completion && last && !self.duties.borrow().is_plain(&self.touched);
-            let target = if gated { &mut self.held } else { &mut *out };
             target.extend_from_slice(frame.bytes());
         }
         if !completion {
@@ -149,7 +149,7 @@ impl Session {
         }
         let Some(step) = script.steps.front_mut() else { return };
         step.commands = step.commands.saturating_sub(1);
-        put_finished_steps(script, &mut self.settled, out);
+        put_finished_steps(script, &mut self.settled, target);
     }
 
     fn error(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) -> Result<(), Lost> {
@@ -166,7 +166,10 @@ impl Session {
         match &mut front.what {
             What::Query(script) => {
                 let step = script.steps.pop_front();
-                step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
+                // Of a string with a syntax error, nothing has run.
+                if !reports::is_syntax_error(frame) {
+                    step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
+                }
                 let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
                 match step {
                     Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
@@ -196,6 +199,8 @@ impl Session {
                 self.revert_names();
                 self.fail(on_error);
                 link.skip_to_sync();
+                // Queries without a Sync before them are skipped as well.
+                self.awaiting = !link.expected.is_empty();
                 self.skipping = !self.awaiting;
             }
         }

@@ -84,16 +84,6 @@ impl Backend {
             self.link.out.resize(self.link.out.len() + session.rest, 0);
             session.rest = 0;
         }
-        if session.copying_in {
-            frame::put(&mut self.link.out, b'f', |b| frame::put_cstr(b, b"the client is gone"));
-            session.copying_in = false;
-        }
-        if session.batch_open && !session.awaiting {
-            session.doomed = true;
-            frame::put(&mut self.link.out, b'S', |_| {});
-            self.link.expect(What::Sync, Owner::Client, session.belief.block);
-            session.awaiting = true;
-        }
         let mut nobody = BytesMut::new();
         self.settle(session, &mut nobody).await?;
         if session.belief.block != Block::Idle {
@@ -182,11 +172,28 @@ impl Backend {
 
     async fn settle(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {
         session.put_local(&mut self.link, out);
+        self.end_batch(session);
         while self.link.owes_client() {
             self.relay(session, out).await?;
             out.clear();
+            // Only now it may turn out that the server waits for copy data.
+            self.end_batch(session);
         }
         Ok(())
+    }
+
+    /// Sends what a client that is gone owes to the server.
+    fn end_batch(&mut self, session: &mut Session) {
+        if session.copying_in {
+            frame::put(&mut self.link.out, b'f', |b| frame::put_cstr(b, b"the client is gone"));
+            session.copying_in = false;
+        }
+        if session.batch_open && !session.awaiting {
+            session.doomed = true;
+            frame::put(&mut self.link.out, b'S', |_| {});
+            self.link.expect(What::Sync, Owner::Client, session.belief.block);
+            session.awaiting = true;
+        }
     }
 
     async fn relay(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {

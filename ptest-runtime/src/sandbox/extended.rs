@@ -66,7 +66,7 @@ impl Session {
         let backend_name = self.backend_name(name);
         let on_error = self.open_batch(link);
         // The unnamed statement is replaced without a word; ours has a name.
-        if name.is_empty() && self.statements.contains_key(name) {
+        if name.is_empty() && std::mem::replace(&mut self.unnamed_statement, true) {
             link.close(b'S', &backend_name, Owner::Part, on_error);
         }
         let mut sent = text.to_vec();

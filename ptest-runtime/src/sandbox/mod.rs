@@ -9,10 +9,31 @@
 //! | `sql` | tells what in a client's text is control |
 //! | `control` | the rules: what a control statement becomes |
 //! | `script` | the rules applied to a string of several statements |
-//! | `session` | what becomes of a client's message |
-//! | `expect`, `answers` | what becomes of the backend's answer |
+//! | `belief` | what a client believes of its transaction, where the backend cannot be asked |
+//! | `commit` | what a commit does beyond releasing a savepoint |
+//! | `settings` | the settings of a session, and how the backend gets them |
+//! | `serve` | a session from start-up to end, and its turns |
+//! | `session`, `extended` | what becomes of a client's message |
+//! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
 //! | `turn` | who may use the backend |
 //! | `backend`, `conversation`, `startup` | the bytes in and out |
+//!
+//! What a client could tell from a server in which it is alone, and nothing else on purpose:
+//!
+//! - A statement waits while another session is in a transaction, and gives up with PT001.
+//! - `now()` is the time at which ptest's transaction began, transaction identifiers are those of subtransactions, and
+//!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
+//! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
+//!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which never fire.
+//! - Temporary tables, held cursors and session-level advisory locks are shared by the sessions of a test; prepared
+//!   statements are not, but stand in `pg_prepared_statements` under their names on the backend.
+//! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
+//!   functions. `SET` and `SET LOCAL` of one name in one transaction leave the value of the second. A setting of a
+//!   client's own making is empty where it would be null once another session has had it.
+//! - A held cursor over columns without names of their own keeps its tables busy after the commit.
+//! - `PREPARE TRANSACTION`, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a hint.
+//! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
+//!   refused before its query is looked at.
 //!
 //! Rollback does not undo everything: sequences, session-level advisory locks and prepared statements survive it, and
 //! are put right by whoever takes the backend back.

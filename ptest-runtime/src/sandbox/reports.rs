@@ -91,6 +91,10 @@ pub(super) fn is_about_rollback(notice: &Frame) -> bool {
         .any(|(kind, text)| kind == b'M' && text.starts_with(b"skipping cleanup for portal"))
 }
 
+pub(super) fn is_syntax_error(error: &Frame) -> bool {
+    frame::report_fields(error.body()).any(|field| field == (b'C', b"42601"))
+}
+
 /// Whether it is the error that we ask for where a statement of the client is refused.
 pub(super) fn is_refusal(error: &Frame) -> bool {
     let name = format!("\"{}\"", REFUSED_NAME);

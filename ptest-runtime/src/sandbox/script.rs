@@ -37,7 +37,7 @@ pub(super) struct Step {
 }
 
 /// A command that is sure to fail where a statement of the client is refused: the string must stop there.
-pub(super) const REFUSED: &str = "ROLLBACK TO SAVEPOINT _ptest_refused";
+pub(super) const REFUSED: &str = "RELEASE SAVEPOINT _ptest_refused";
 /// What its error names.
 pub(super) const REFUSED_NAME: &str = "_ptest_refused";
 

@@ -69,6 +69,8 @@ pub(super) struct Session {
     pub(super) portals: HashMap<Vec<u8>, Portal>,
     pub(super) unanswered: VecDeque<Before>,
     pub(super) unnamed_portal: bool,
+    /// There may be an unnamed statement.
+    pub(super) unnamed_statement: bool,
     /// The parameters as the client was last told.
     pub(super) told: BTreeMap<String, String>,
     /// What the server has reported of them since.
@@ -104,6 +106,7 @@ impl Session {
             portals: HashMap::new(),
             unanswered: VecDeque::new(),
             unnamed_portal: false,
+            unnamed_statement: false,
             told: BTreeMap::new(),
             reports: BTreeMap::new(),
             standard_strings: true,

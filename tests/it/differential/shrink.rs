@@ -43,7 +43,9 @@ fn candidates(conversation: &Conversation) -> Vec<Conversation> {
             }
         }
         for k in 0..turn.copy.len() {
-            without(&|c| drop(c[i].copy.remove(k)));
+            without(&|c| {
+                c[i].copy.remove(k);
+            });
         }
     }
     candidates
