@@ -5,6 +5,8 @@
 
 mod database;
 mod differential;
+mod disk;
+mod fixtures;
 mod isolation;
 mod outcomes;
 mod package;

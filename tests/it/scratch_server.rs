@@ -66,7 +66,15 @@ impl ScratchServer {
 
     /// A connection of the superuser.
     pub(crate) fn superuser(&self) -> Client {
-        self.connect().unwrap()
+        self.connect_to("template1").unwrap()
+    }
+
+    /// A new folder in which a server can keep a tablespace.
+    pub(crate) fn folder_inside(parent: &Path) -> PathBuf {
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o777)).unwrap();
+        let folder = parent.join("space");
+        assert!(unprivileged(Path::new("mkdir")).arg(&folder).status().unwrap().success());
+        folder
     }
 
     /// The names of its databases, in order.
@@ -75,14 +83,15 @@ impl ScratchServer {
         self.superuser().query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
     }
 
-    fn connect(&self) -> Result<Client, postgres::Error> {
+    /// A connection of the superuser to one database.
+    pub(crate) fn connect_to(&self, database: &str) -> Result<Client, postgres::Error> {
         let mut config = Config::new();
-        config.user("postgres").dbname("template1").host_path(self.folder.path()).port(self.port).connect(NoTls)
+        config.user("postgres").dbname(database).host_path(self.folder.path()).port(self.port).connect(NoTls)
     }
 
     fn wait(&mut self) -> Client {
         loop {
-            if let Ok(client) = self.connect() {
+            if let Ok(client) = self.connect_to("template1") {
                 return client;
             }
             if let Some(status) = self.server.try_wait().unwrap() {

@@ -37,6 +37,10 @@ pub(crate) enum ServerError {
     TooOld { address: Box<Address>, version: String },
 }
 
+/// What to do about SQLSTATE 53100.
+pub(crate) const DISK_FULL: &str =
+    "free disk space on the server: each test that runs at once needs a copy of the template";
+
 impl ServerError {
     pub(crate) fn help(&self) -> Option<String> {
         let own = "set PTEST_DATABASE_URL=own and ptest starts a server of its own";
@@ -59,9 +63,7 @@ impl ServerError {
                     "let the user make databases: ALTER ROLE {} CREATEDB, run by a superuser of that server; or {own}",
                     quote_ident(&address.user)
                 ),
-                "53100" => {
-                    "free disk space on the server: each test that runs at once needs a copy of the template".to_owned()
-                }
+                "53100" => DISK_FULL.to_owned(),
                 _ => return None,
             }),
             ServerError::Admin { .. } => None,

@@ -6,7 +6,7 @@ use super::layout::Layout;
 use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
 use crate::sandbox;
-use crate::server::{Address, Connection, DbError, QueryError, ServerError, quote_literal};
+use crate::server::{self, Address, Connection, DbError, QueryError, ServerError, quote_literal};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,6 +40,7 @@ impl ApplyError {
                      with a guard, or install the extension on the server"
                         .to_owned(),
                 ),
+                "53100" => Some(server::DISK_FULL.to_owned()),
                 _ => None,
             },
             ApplyError::Migrator(_) | ApplyError::Io(_) => None,
