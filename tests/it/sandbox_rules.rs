@@ -351,6 +351,12 @@ fn control_in_the_middle_of_a_batch(url: PgUrl) {
     assert_eq!(a.query("select a from t order by a"), "(1) (2) SELECT 2 I");
     assert_eq!(a.query("begin; select 1; select 1/0; commit"), "BEGIN (1) SELECT 1 22012! E");
     assert_eq!(a.query("commit"), "ROLLBACK I");
+    // A syntax error anywhere in a string runs none of it.
+    a.query("begin");
+    for end in ["commit", "rollback"] {
+        assert_eq!(a.query(&format!("{end}; selec 1")), "42601! E");
+    }
+    assert_eq!(a.query("rollback"), "ROLLBACK I");
     assert_eq!(a.query("begin; savepoint s; select 1/0"), "BEGIN SAVEPOINT 22012! E");
     assert_eq!(a.query("rollback to s; insert into t values (5); commit"), "ROLLBACK INSERT 0 1 COMMIT I");
     assert_eq!(a.query("select count(*) from t"), "(3) SELECT 1 I");

@@ -170,7 +170,8 @@ impl Session {
                 if !reports::is_syntax_error(frame) {
                     step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
                 }
-                let on_error = step.as_ref().map_or(self.settled.block.after_error(), |step| step.on_error);
+                let step_error = step.as_ref().filter(|_| !reports::is_syntax_error(frame)).map(|step| step.on_error);
+                let on_error = step_error.unwrap_or(self.settled.block.after_error());
                 match step {
                     Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
                         step.answer.iter().for_each(|answer| answer.put(true, out));
