@@ -14,6 +14,7 @@
 //! `pg_advisory_unlock_all()`. A process keeps its leases, each with its warm backend, for its next tests.
 
 mod acquire;
+mod detach;
 mod registry;
 mod sequences;
 mod slot;

@@ -101,7 +101,7 @@ impl Reserved {
         self.number
     }
 
-    fn take(key: &Key, number: u32) -> Option<Reserved> {
+    pub(super) fn take(key: &Key, number: u32) -> Option<Reserved> {
         with(|r| r.numbers.insert((key.clone(), number))).then(|| Reserved { key: key.clone(), number })
     }
 }

@@ -8,6 +8,7 @@ use tokio::task::LocalSet;
 
 use super::LeaseError;
 use super::acquire::{self, Acquired, Attempt};
+use super::detach;
 use super::registry::Reserved;
 use super::sequences::Sequences;
 use crate::sandbox::{Activity, Backend, Constraints, Lost, PATIENCE, Sandbox};
@@ -183,7 +184,8 @@ fn hold(
 }
 
 /// What the slot's thread keeps between tests.
-struct Keeper {
+pub(super) struct Keeper {
+    server: Address,
     backend: Option<Backend>,
     sandbox: Option<(Sandbox, Socket)>,
     database: String,
@@ -194,8 +196,9 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(server: &Address, acquired: Acquired, reserved: Reserved) -> Self {
+    pub(super) fn new(server: &Address, acquired: Acquired, reserved: Reserved) -> Self {
         Keeper {
+            server: server.clone(),
             backend: Some(Backend::new(acquired.connection, server.clone())),
             sandbox: None,
             database: acquired.database,
@@ -222,7 +225,8 @@ impl Keeper {
                 }
                 Order::Close { reply } => {
                     let verdict = self.close().await;
-                    if verdict.lost.is_some() {
+                    if let Some(loss) = &verdict.lost {
+                        self.give_up(loss).await;
                         // The connection and the number are gone before anyone hears of it.
                         drop(self);
                         let _ = reply.send(verdict);
@@ -261,6 +265,24 @@ impl Keeper {
         Verdict { lost, leaked: remains.leaked }
     }
 
+    /// Lets the server roll back by ending the connection. Where the transaction has ended already, what the test did is
+    /// in the database for good: it is detached.
+    async fn give_up(&mut self, loss: &Loss) {
+        let detached = match loss {
+            Loss::Broken(_) => Ok(drop(self.backend.take())),
+            Loss::Escaped => match detach::close(&self.server, &self.database).await {
+                Ok(admin) => {
+                    drop(self.backend.take());
+                    detach::rename(admin, &self.database).await
+                }
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = detached {
+            crate::progress(&format!("cannot detach database {}: {error}", self.database));
+        }
+    }
+
     /// Proves that ptest's transaction still stands, and rolls it back.
     async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
         let column = |row: Option<&Vec<Option<String>>>, i: usize| row.and_then(|row| row.get(i).cloned().flatten());
@@ -277,5 +299,20 @@ impl Keeper {
         self.began = column(rows.last(), 1).unwrap_or_default();
         self.sequences.remove_note();
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn backend_for_test(&mut self) -> &mut Backend {
+        self.backend.as_mut().expect("no test is open")
+    }
+
+    /// Ends a test that had no sandbox.
+    #[cfg(test)]
+    pub(super) async fn lose_for_test(&mut self) -> Option<Loss> {
+        let mut backend = self.backend.take()?;
+        let loss = self.roll_back(&mut backend).await.err().map(Loss::from)?;
+        self.backend = Some(backend);
+        self.give_up(&loss).await;
+        Some(loss)
     }
 }

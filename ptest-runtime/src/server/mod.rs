@@ -80,6 +80,16 @@ impl ServerError {
     }
 }
 
+impl ServerError {
+    /// The SQLSTATE of an administrative statement that failed.
+    pub(crate) fn state(&self) -> Option<&str> {
+        match self {
+            ServerError::Admin { source: QueryError::Db(error), .. } => Some(&error.code),
+            _ => None,
+        }
+    }
+}
+
 /// A name as SQL wants it, whatever is in it.
 pub(crate) fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
