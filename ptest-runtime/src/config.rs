@@ -9,7 +9,7 @@
 //! | `PATH` | Where `postgres` and `pg_config` are looked for. | the usual folders only |
 //! | `CARGO_MANIFEST_DIR` | Set by Cargo and nextest: the package's folder. | the package's folder when it was compiled |
 //! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0` |
-//! | `TMPDIR` | Where ptest keeps its files when it finds no `target` folder. | `/tmp` |
+//! | `TMPDIR` | Where the sockets of tests are, and ptest's files when it finds no `target` folder. | `/tmp` |
 //!
 //! The two URLs are looked up in the environment and then in `.env`, the nearest one from the current directory
 //! upwards, as sqlx reads it. The environment wins over `.env` for the same variable, even when it is empty there;
@@ -64,6 +64,7 @@ pub(crate) struct Origin {
 const PTEST_URL: &str = "PTEST_DATABASE_URL";
 const URL: &str = "DATABASE_URL";
 const IDLE_TIMEOUT: &str = "PTEST_IDLE_TIMEOUT";
+const TEMP_DIR: &str = "TMPDIR";
 const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -83,7 +84,7 @@ impl Config {
     fn read(vars: impl Fn(&str) -> Option<OsString>, cwd: &Path, exe: &Path) -> Result<Config, ConfigError> {
         let set = |name| vars(name).filter(|value| !value.is_empty());
         let manifest_dir = set(MANIFEST_DIR).map(PathBuf::from);
-        let temp_dir = PathBuf::from(set("TMPDIR").unwrap_or_else(|| "/tmp".into()));
+        let temp_dir = temp_dir_of(set(TEMP_DIR));
         Ok(Config {
             server: server(&vars, cwd)?,
             pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
@@ -100,6 +101,15 @@ impl Config {
 /// The two differ when nextest runs an archive with `--workspace-remap`.
 pub(crate) fn manifest_dir(test: &Test) -> PathBuf {
     manifest_dir_of(test, std::env::var_os(MANIFEST_DIR))
+}
+
+/// The folder for temporary files.
+pub(crate) fn temp_dir() -> PathBuf {
+    temp_dir_of(std::env::var_os(TEMP_DIR))
+}
+
+fn temp_dir_of(set: Option<OsString>) -> PathBuf {
+    set.filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/tmp".into()).into()
 }
 
 fn manifest_dir_of(test: &Test, now: Option<OsString>) -> PathBuf {

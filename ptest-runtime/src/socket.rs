@@ -11,7 +11,11 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::net::UnixListener;
 
+use crate::config;
 use crate::lease::LeaseError;
+
+/// The longest path of a socket, without its terminating zero.
+const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// A bound socket; its file goes with it.
 #[derive(Debug)]
@@ -61,9 +65,12 @@ impl Drop for Socket {
     }
 }
 
-/// A folder of this process. Its path is short: a socket's may have 107 bytes, on macOS 103.
+/// A folder of this process, whose path leaves room for a socket's.
 fn folder() -> PathBuf {
-    std::env::temp_dir().join(format!("ptest-{}", std::process::id()))
+    let name = format!("ptest-{}", std::process::id());
+    let folder = config::temp_dir().join(&name);
+    let longest = folder.as_os_str().len() + "/.s.PGSQL.65535".len();
+    if longest <= LONGEST { folder } else { Path::new("/tmp").join(name) }
 }
 
 fn bind_in(folder: &Path) -> io::Result<(UnixListener, Socket)> {

@@ -21,4 +21,5 @@ mod sequences;
 mod servers;
 mod target;
 mod templates;
+mod tidy;
 mod wire;

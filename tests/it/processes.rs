@@ -8,7 +8,7 @@ use ptest::TestDatabase;
 use sqlx::PgPool;
 
 use crate::package::Package;
-use crate::rerun::Outcome;
+use crate::rerun::{ANSWERS, Outcome, Rerun};
 use crate::target::Target;
 
 const STARTS: &str = "creating a PostgreSQL";
@@ -102,6 +102,20 @@ fn two_runs_at_once() {
         let output = run.join().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_is_too_deep_for_sockets() {
+    let deep = "a-rather-long-name/".repeat(6);
+    let package = Package::new(&[(&format!("{deep}file"), "")]);
+    Rerun::test(ANSWERS).package(&package).statements(&[]).env("TMPDIR", package.path().join(deep)).run().passed();
+}
+
+#[test]
+fn no_folder_for_temporary_files() {
+    let package = Package::new(&[]);
+    let outcome = Rerun::test(ANSWERS).package(&package).statements(&[]).env("TMPDIR", "/no/where").run();
+    outcome.failed().says("cannot open a socket for the test's connections in /no/where/ptest-").says("(TMPDIR)");
 }
 
 #[test]
