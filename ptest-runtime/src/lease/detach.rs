@@ -35,8 +35,9 @@ pub(super) async fn rename(mut admin: Admin, database: &str) -> Result<(), Serve
 #[cfg(test)]
 mod tests {
     use super::super::acquire::{self, Attempt};
+    use super::super::keeper::Keeper;
     use super::super::registry::Reserved;
-    use super::super::slot::{Keeper, Loss};
+    use super::super::slot::Loss;
     use crate::config::Config;
     use crate::server;
     use crate::template::Schema;

@@ -15,6 +15,7 @@
 
 mod acquire;
 mod detach;
+mod keeper;
 mod registry;
 mod sequences;
 mod slot;
