@@ -15,6 +15,7 @@ use crate::item::combined;
 const ARGUMENTS: &[(&str, &str)] = &[
     ("migrations", r#"migrations = "dir" | false"#),
     ("migrator", "migrator = path::TO_MIGRATOR"),
+    ("seed", r#"seed("a", "b")"#),
     ("fixtures", r#"fixtures("a", "b")"#),
     ("isolation", r#"isolation = "transaction" | "database""#),
     ("timeout", r#"timeout = "5s""#),
@@ -24,12 +25,17 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("crate", "crate = ::path::to::ptest"),
 ];
 
+/// What may be given more than once.
+const REPEATABLE: &[&str] = &["seed", "fixtures"];
+
 /// The arguments that were given, checked.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) krate: CratePath,
     pub(crate) migrations: Option<Migrations>,
     /// Paths relative to the source file, each where the user wrote it.
+    pub(crate) seed: Vec<LitStr>,
+    /// The same.
     pub(crate) fixtures: Vec<LitStr>,
     pub(crate) isolation: Option<Isolation>,
     pub(crate) timeout_ms: Option<u64>,
@@ -106,7 +112,7 @@ impl Given {
         let Some((_, form)) = ARGUMENTS.iter().find(|(known, _)| name == known) else {
             return Err(unknown(&name));
         };
-        if name != "fixtures" && self.names.contains(&name) {
+        if !REPEATABLE.iter().any(|known| name == known) && self.names.contains(&name) {
             return Err(Error::new(name.span(), format!("`{name}` is given twice")));
         }
         self.set(&name, &Value { name: &name, input, form })?;
@@ -119,6 +125,7 @@ impl Given {
         match name.to_string().as_str() {
             "migrations" => args.migrations = Some(migrations(value)?),
             "migrator" => args.migrations = Some(Migrations::Migrator(migrator(value)?)),
+            "seed" => args.seed.extend(value.list(fixtures::parse)?),
             "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
             "isolation" => args.isolation = Some(isolation(value)?),
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),

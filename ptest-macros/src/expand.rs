@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Ident};
+use syn::{Error, Ident, LitStr};
 
 use crate::args::{Args, CratePath, Flavor, Isolation, Migrations};
 use crate::item::{self, Item, Param};
@@ -57,7 +57,7 @@ pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
 
 /// The static that describes the test, with only those arguments that were given.
 fn test(args: &Args, item: &Item) -> TokenStream {
-    let Args { krate, migrations, fixtures, isolation, timeout_ms, flavor, worker_threads, start_paused } = args;
+    let Args { krate, migrations, seed, fixtures, isolation, timeout_ms, flavor, worker_threads, start_paused } = args;
     let name = item.sig.ident.to_string();
     let private = quote!(#krate::__private);
 
@@ -69,13 +69,15 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         };
         quote!(.migrations(#private::Migrations::#source))
     });
-    let fixtures = (!fixtures.is_empty()).then(|| {
-        let fixtures = fixtures.iter().map(|path| {
+    let scripts = |paths: &[LitStr]| {
+        let scripts = paths.iter().map(|path| {
             let sql = quote_spanned!(path.span()=> ::core::include_str!(#path));
-            quote!(#private::Fixture { path: #path, sql: #sql })
+            quote!(#private::Script { path: #path, sql: #sql })
         });
-        quote!(.fixtures(&[#(#fixtures),*]))
-    });
+        quote!(&[#(#scripts),*])
+    };
+    let seed = (!seed.is_empty()).then(|| scripts(seed)).map(|scripts| quote!(.seed(#scripts)));
+    let fixtures = (!fixtures.is_empty()).then(|| scripts(fixtures)).map(|scripts| quote!(.fixtures(#scripts)));
     let isolation = isolation.as_ref().map(|isolation| {
         let isolation = match isolation {
             Isolation::Transaction => quote!(Transaction),
@@ -105,7 +107,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #migrations #fixtures #isolation #timeout #flavor #start_paused #should_panic;
+        #migrations #seed #fixtures #isolation #timeout #flavor #start_paused #should_panic;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The argument `fixtures`, with the path rules of `#[sqlx::test]`: each list holds bare names, or paths, or names below
+//! The lists of the arguments `seed` and `fixtures`, with the path rules of `#[sqlx::test]`: each list holds bare names, or paths, or names below
 //! one `path`, never a mixture.
 
 use std::path::Path;

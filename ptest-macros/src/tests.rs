@@ -49,6 +49,8 @@ fn no_parameters() {
 fn every_argument() {
     let args = quote! {
         migrations = "db/migrations",
+        seed("world"),
+        seed("./world.sql"),
         fixtures("users", "posts.sql"),
         fixtures("./users.sql", "../posts.sql"),
         fixtures(path = "../data", scripts("users", "posts.sql")),

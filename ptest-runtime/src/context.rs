@@ -1,7 +1,7 @@
 //! The context that a test's parameters are made from.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -100,7 +100,7 @@ impl Context {
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
             let config = Config::get()?;
-            let schema = schema(self.test)?;
+            let schema = Schema::known(self.test)?;
             self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
@@ -140,7 +140,7 @@ pub fn start_body(cx: &mut Context) {
 impl Postgres {
     async fn open(test: &'static Test) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = schema(test)?;
+        let schema = Schema::known(test)?;
         let postgres = match test.isolation {
             Isolation::Transaction => {
                 let lease = async |server: &Address| {
@@ -244,21 +244,6 @@ async fn on_server<T>(config: &Config, lease: impl AsyncFn(&Address) -> crate::R
         },
         other => other,
     }
-}
-
-/// The schema of a test, found out once per process.
-fn schema(test: &'static Test) -> crate::Result<Schema> {
-    static KNOWN: Mutex<Vec<(&'static Test, Schema)>> = Mutex::new(Vec::new());
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_same = |(other, _): &&(&'static Test, Schema)| {
-        other.manifest_dir == test.manifest_dir && other.migrations.is_same(&test.migrations)
-    };
-    if let Some((_, schema)) = known().iter().find(is_same) {
-        return Ok(schema.clone());
-    }
-    let schema = Schema::of(test, &Config::get()?.target_dir)?;
-    known().push((test, schema.clone()));
-    Ok(schema)
 }
 
 /// A type that can be a parameter of a `#[ptest::db_test]` function.

@@ -34,7 +34,7 @@ pub use sqlite::SqliteUrl;
 pub mod __private {
     pub use crate::context::{param, start_body};
     pub use crate::run::{run, run_blocking};
-    pub use crate::test::{Fixture, Flavor, Isolation, Migrations, Test};
+    pub use crate::test::{Flavor, Isolation, Migrations, Script, Test};
 }
 
 /// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.

@@ -11,8 +11,10 @@ pub struct Test {
     pub manifest_dir: &'static str,
     /// Where the schema comes from.
     pub migrations: Migrations,
+    /// SQL scripts that are part of the template, in order.
+    pub seed: &'static [Script],
     /// SQL scripts to run before the body, in order.
-    pub fixtures: &'static [Fixture],
+    pub fixtures: &'static [Script],
     /// What keeps the test apart from the others.
     pub isolation: Isolation,
     /// Wall time that the body may take.
@@ -52,9 +54,9 @@ impl Migrations {
     }
 }
 
-/// A script of the argument `fixtures`, embedded at compile time as sqlx does.
-#[derive(Debug)]
-pub struct Fixture {
+/// A script of the arguments `seed` and `fixtures`, embedded at compile time as sqlx does.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Script {
     /// The path as the attribute spells it, for error messages.
     pub path: &'static str,
     /// The script.
@@ -86,6 +88,7 @@ impl Test {
             name,
             manifest_dir,
             migrations: Migrations::Default,
+            seed: &[],
             fixtures: &[],
             isolation: Isolation::Transaction,
             timeout: None,
@@ -93,6 +96,11 @@ impl Test {
             start_paused: false,
             should_panic: false,
         }
+    }
+
+    /// Whether the schemas of both are made from the same.
+    pub(crate) fn has_schema_of(&self, other: &Test) -> bool {
+        self.manifest_dir == other.manifest_dir && self.migrations.is_same(&other.migrations) && self.seed == other.seed
     }
 
     /// The name as the runner prints it: without the crate's.
@@ -106,8 +114,14 @@ impl Test {
         self
     }
 
+    /// Sets the scripts that are part of the template.
+    pub const fn seed(mut self, seed: &'static [Script]) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Sets the scripts to run before the body.
-    pub const fn fixtures(mut self, fixtures: &'static [Fixture]) -> Self {
+    pub const fn fixtures(mut self, fixtures: &'static [Script]) -> Self {
         self.fixtures = fixtures;
         self
     }

@@ -17,6 +17,7 @@ mod runtime;
 mod sandbox_faults;
 mod sandbox_rules;
 mod scratch_server;
+mod seeds;
 mod sequences;
 mod servers;
 mod target;

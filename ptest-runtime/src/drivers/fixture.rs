@@ -3,7 +3,7 @@
 use crate::context::Postgres;
 use crate::server::Connection;
 use crate::template::{ApplyError, run_script};
-use crate::test::Fixture;
+use crate::test::Script;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot load fixture {path}")]
@@ -18,7 +18,7 @@ impl FixtureError {
     }
 }
 
-pub(crate) async fn load(postgres: &Postgres, fixture: &Fixture) -> crate::Result<()> {
+pub(crate) async fn load(postgres: &Postgres, fixture: &Script) -> crate::Result<()> {
     let address = postgres.address();
     let mut connection = Connection::open(&address, &address.database, &[]).await?;
     run_script(&mut connection, fixture.path.into(), fixture.sql)

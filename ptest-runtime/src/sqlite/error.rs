@@ -22,6 +22,8 @@ pub(crate) enum SqliteError {
     Migrator { source: Cause },
     #[error("cannot apply migration {place}")]
     Migration { place: String, source: Cause },
+    #[error("cannot run seed {path}:{line}")]
+    Seed { path: &'static str, line: usize, source: Cause },
     #[error("cannot run fixture {path}:{line}")]
     Fixture { path: &'static str, line: usize, source: Cause },
     #[error("fixture {path} ended ptest's transaction")]
@@ -38,7 +40,7 @@ impl SqliteError {
             SqliteError::File { .. } => "ptest keeps its SQLite files under `target/ptest`, which must be writable",
             SqliteError::Migrations(error) => return error.help(),
             SqliteError::Open { .. } | SqliteError::Build { .. } | SqliteError::Migrator { .. } => return None,
-            SqliteError::Migration { .. } => {
+            SqliteError::Migration { .. } | SqliteError::Seed { .. } => {
                 "the template was not built, and no test of this schema can run until it is"
             }
             SqliteError::Fixture { .. } => "the line is where the failed statement begins",

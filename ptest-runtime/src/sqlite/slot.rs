@@ -96,13 +96,7 @@ impl Slot {
             path: self.template.folder().join(format!("{}.lock", self.number)),
             source,
         })?;
-        let path = self.path();
-        std::fs::copy(self.template.path(), &path).map_err(|source| SqliteError::File {
-            action: "copy the template to",
-            path,
-            source,
-        })?;
-        Ok(())
+        self.template.copy_to(&self.path())
     }
 
     /// The slot's file.

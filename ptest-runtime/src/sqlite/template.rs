@@ -16,6 +16,12 @@ pub(crate) struct Template {
 }
 
 impl Template {
+    /// The template of `fingerprint` under `root`, if there is one.
+    pub(crate) fn get(root: &Path, fingerprint: &str) -> Option<Template> {
+        let template = Template { folder: root.join(fingerprint) };
+        template.path().exists().then_some(template)
+    }
+
     /// The template of `fingerprint` under `root`; `build` makes it where it does not exist yet.
     ///
     /// `build` gets a path where no file is and leaves a database there that is closed and complete without its journal.
@@ -24,15 +30,15 @@ impl Template {
         fingerprint: &str,
         build: impl AsyncFnOnce(&Path) -> Result<(), SqliteError>,
     ) -> Result<Template, SqliteError> {
-        let template = Template { folder: root.join(fingerprint) };
-        if template.path().exists() {
+        if let Some(template) = Template::get(root, fingerprint) {
             return Ok(template);
         }
         let _lock = lock_builds(root)?;
         // Whoever held the lock until now may have built it.
-        if template.path().exists() {
+        if let Some(template) = Template::get(root, fingerprint) {
             return Ok(template);
         }
+        let template = Template { folder: root.join(fingerprint) };
         remove_unfinished(root);
         let unfinished = unfinished_name(root);
         match build(&unfinished).await.and_then(|()| template.publish(&unfinished)) {
@@ -48,6 +54,12 @@ impl Template {
         let failed = |action, path: &Path, source| SqliteError::File { action, path: path.to_owned(), source };
         std::fs::create_dir_all(&self.folder).map_err(|e| failed("create", &self.folder, e))?;
         std::fs::rename(built, self.path()).map_err(|e| failed("rename the template to", &self.path(), e))
+    }
+
+    /// Makes a database at `path` that is the same.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), SqliteError> {
+        let failed = |source| SqliteError::File { action: "copy the template to", path: path.to_owned(), source };
+        std::fs::copy(self.path(), path).map(drop).map_err(failed)
     }
 
     pub(crate) fn path(&self) -> PathBuf {

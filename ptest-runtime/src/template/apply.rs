@@ -48,7 +48,7 @@ impl ApplyError {
     }
 }
 
-/// Brings the schema into an empty database.
+/// Brings the schema into a database that has what is beneath it.
 pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) -> Result<(), ApplyError> {
     match &schema.source {
         Source::Empty => Ok(()),
@@ -63,6 +63,14 @@ pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) 
                 };
             }
             run_all(address, database, &set).await
+        }
+        Source::Seed(scripts) => {
+            let mut connection = Connection::open(address, database, &[]).await?;
+            for script in *scripts {
+                run_script(&mut connection, script.path.into(), script.sql).await?;
+            }
+            connection.close().await;
+            Ok(())
         }
         #[cfg(feature = "sqlx-postgres")]
         Source::Migrator(migrator) => crate::drivers::sqlx_postgres::migrate(address, database, migrator)

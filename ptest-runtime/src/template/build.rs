@@ -21,12 +21,15 @@ fn mark() -> String {
     format!("{MARK} {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Makes sure that the schema's template exists.
+/// Makes sure that the schema's template exists, and those that it is cloned from.
 pub(crate) async fn ensure(admin: &mut Admin, schema: &Schema) -> Result<(), TemplateError> {
     let template = template_name(&schema.fingerprint);
     let failed = |source| TemplateError::Build { name: template.clone(), source };
     if is_there(admin, &template).await.map_err(failed)? {
         return Ok(());
+    }
+    if let Some(base) = schema.base() {
+        Box::pin(ensure(admin, base)).await?;
     }
     admin.run(&format!("SELECT pg_advisory_lock({BUILD_LOCK})")).await.map_err(failed)?;
     let result =
@@ -45,12 +48,14 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     let failed = |source| TemplateError::Build { name: template.to_owned(), source };
     let started = Instant::now();
     let private = private_name(&schema.fingerprint);
-    retry(admin, &format!("CREATE DATABASE {}", quote_ident(&private))).await.map_err(failed)?;
     let built = async {
+        create(admin, schema, &private).await.map_err(failed)?;
         let address = admin.address().clone();
-        apply::migrate(&address, &private, schema)
-            .await
-            .map_err(|source| TemplateError::Apply { name: template.to_owned(), source })?;
+        apply::migrate(&address, &private, schema).await.map_err(|source| TemplateError::Apply {
+            verb: schema.source.verb(),
+            name: template.to_owned(),
+            source,
+        })?;
         let told = facts::gather(&address, &private).await.map_err(failed)?;
         publish(admin, &private, template, &told).await.map_err(failed)
     }
@@ -58,8 +63,9 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     match built {
         Ok(()) => {
             crate::progress(&format!(
-                "built the template {template} in {:.1} s (once per set of migrations)",
-                started.elapsed().as_secs_f64()
+                "built the template {template} in {:.1} s ({})",
+                started.elapsed().as_secs_f64(),
+                schema.source.once()
             ));
             // Rare, and when old ones fall out of use.
             crate::reaper::start(admin.address());
@@ -68,6 +74,14 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
         Err(_) => discard(admin, &private).await,
     }
     built
+}
+
+/// Makes the database that becomes a template: empty, or with what the template beneath it has.
+async fn create(admin: &mut Admin, schema: &Schema, private: &str) -> Result<(), ServerError> {
+    let Some(base) = schema.base() else {
+        return retry(admin, &format!("CREATE DATABASE {}", quote_ident(private))).await;
+    };
+    make_clone(admin, &template_name(&base.fingerprint), private).await
 }
 
 /// Drops a database under construction, whatever is still connected to it.
@@ -113,6 +127,10 @@ async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result
     if !admin.run(&is_open).await?.is_empty() {
         return Ok(());
     }
+    make_clone(admin, template, name).await
+}
+
+async fn make_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
     let sql = create_clone_sql(admin, template, name);
     match retry(admin, &sql).await {
         Err(ServerError::Admin { source: QueryError::Db(e), .. }) if matches!(e.code.as_str(), "42P04" | "23505") => {}

@@ -27,8 +27,8 @@ use crate::server::ServerError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TemplateError {
-    #[error("cannot migrate the template `{name}`")]
-    Apply { name: String, source: ApplyError },
+    #[error("cannot {verb} the template `{name}`")]
+    Apply { verb: &'static str, name: String, source: ApplyError },
     #[error("cannot build the template `{name}`")]
     Build { name: String, source: ServerError },
     #[error("cannot clone the template into `{name}`")]

@@ -1,18 +1,25 @@
-//! The schema that a test asks for: what its template is made from.
+//! The schema that a test asks for: layers, each of which makes a template out of the one beneath it.
+//!
+//! The lowest is what migrates an empty database. A layer's fingerprint covers all beneath it, so that templates of
+//! different seeds are clones of one migrated template.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fingerprint::Fingerprint;
 use super::migrations::{self, Folder, MigrationSet, MigrationsError};
-use crate::test::{Migrations, Test};
+use crate::config::Config;
+use crate::test::{Migrations, Script, Test};
 
 /// What a template is made from, and the fingerprint that names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     pub(crate) fingerprint: String,
     pub(crate) source: Source,
-    /// The fingerprint of the source alone.
+    /// The fingerprint of the sources alone.
     content: Fingerprint,
+    /// What the template is cloned from; `None`: an empty database.
+    base: Option<Arc<Schema>>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,32 +31,84 @@ pub(crate) enum Source {
     /// A migrator of the user's.
     #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
     Migrator(&'static sqlx::migrate::Migrator),
+    /// Scripts, on a schema that is there.
+    Seed(&'static [Script]),
 }
 
-impl Schema {
-    /// The schema of a test. A folder's files are read only if one of them has changed since the last process looked.
-    pub(crate) fn of(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
-        #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
-        if let Migrations::Migrator(migrator) = test.migrations {
-            return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator)));
-        }
-        let _: Migrations = test.migrations;
-        match migrations::locate(test)? {
-            Some(folder) => Ok(Schema::new(Fingerprint::of_folder(&folder, target_dir)?, Source::Folder(folder))),
-            None => Ok(Schema::new(Fingerprint::of([]), Source::Empty)),
+impl Source {
+    /// What is done to make it, as error messages say it.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Source::Seed(_) => "seed",
+            _ => "migrate",
         }
     }
 
-    fn new(fingerprint: Fingerprint, source: Source) -> Schema {
-        Schema { fingerprint: fingerprint.as_str().to_owned(), source, content: fingerprint }
+    /// For how many tests it is made once, as the user is told.
+    pub(super) fn once(&self) -> &'static str {
+        match self {
+            Source::Seed(_) => "once per seed",
+            _ => "once per set of migrations",
+        }
+    }
+}
+
+impl Schema {
+    /// The schema of a test, found out once per process.
+    pub(crate) fn known(test: &'static Test) -> crate::Result<Schema> {
+        static KNOWN: Mutex<Vec<(&'static Test, Schema)>> = Mutex::new(Vec::new());
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, schema)) = known().iter().find(|(other, _)| other.has_schema_of(test)) {
+            return Ok(schema.clone());
+        }
+        let schema = Schema::of(test, &Config::get()?.target_dir)?;
+        known().push((test, schema.clone()));
+        Ok(schema)
+    }
+
+    /// The schema of a test. A folder's files are read only if one of them has changed since the last process looked.
+    pub(crate) fn of(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
+        let mut schema = Schema::migrated(test, target_dir)?;
+        if !test.seed.is_empty() {
+            let scripts = test.seed.iter().map(|script| script.sql.as_bytes());
+            schema = schema.layered(Source::Seed(test.seed), [b"seed".as_slice()].into_iter().chain(scripts));
+        }
+        Ok(schema)
+    }
+
+    fn migrated(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
+        #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+        if let Migrations::Migrator(migrator) = test.migrations {
+            return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator), None));
+        }
+        let _: Migrations = test.migrations;
+        Ok(match migrations::locate(test)? {
+            Some(folder) => Schema::new(Fingerprint::of_folder(&folder, target_dir)?, Source::Folder(folder), None),
+            None => Schema::new(Fingerprint::of([]), Source::Empty, None),
+        })
+    }
+
+    /// A schema on top of this one.
+    fn layered<'p>(self, source: Source, parts: impl Iterator<Item = &'p [u8]>) -> Schema {
+        Schema::new(self.content.clone().with(parts), source, Some(Arc::new(self)))
+    }
+
+    fn new(fingerprint: Fingerprint, source: Source, base: Option<Arc<Schema>>) -> Schema {
+        Schema { fingerprint: fingerprint.as_str().to_owned(), source, content: fingerprint, base }
     }
 
     /// The schema as a user of a server has it. Whoever makes a database owns it, and others may do little there: so each
     /// has databases of its own, but for the superuser of every server.
     pub(crate) fn owned_by(&self, user: &str) -> Schema {
         let owner = (user != "postgres").then_some(user.as_bytes());
+        let base = self.base.as_ref().map(|base| Arc::new(base.owned_by(user)));
         let fingerprint = self.content.clone().with(owner);
-        Schema { fingerprint: fingerprint.as_str().to_owned(), ..self.clone() }
+        Schema { fingerprint: fingerprint.as_str().to_owned(), base, ..self.clone() }
+    }
+
+    /// The schema that its template is cloned from.
+    pub(crate) fn base(&self) -> Option<&Schema> {
+        self.base.as_deref()
     }
 
     /// Reads the migrations of a folder.

@@ -9,16 +9,34 @@ use sqlx::{ConnectOptions, Connection};
 use super::script::{self, Failure};
 use crate::drivers::sqlx_migrator;
 use crate::sqlite::SqliteError;
+use crate::sqlite::template::Template;
 use crate::template::migrations::{Migration, MigrationSet};
 use crate::template::{DIESEL_TABLE, Layout, Schema, Source};
 
-/// Makes a migrated database at `path` and closes it, complete in one file.
-pub(super) async fn build(path: &Path, schema: &Schema) -> Result<(), SqliteError> {
+/// Makes sure that the schema's template exists, and those that it is copied from.
+pub(super) async fn ensure(root: &Path, schema: &Schema) -> Result<Template, SqliteError> {
+    if let Some(template) = Template::get(root, &schema.fingerprint) {
+        return Ok(template);
+    }
+    let base = match schema.base() {
+        Some(base) => Some(Box::pin(ensure(root, base)).await?),
+        None => None,
+    };
+    Template::get_or_build(root, &schema.fingerprint, async |path| build(path, schema, base.as_ref()).await).await
+}
+
+/// Makes the schema's database at `path` and closes it, complete in one file.
+async fn build(path: &Path, schema: &Schema, base: Option<&Template>) -> Result<(), SqliteError> {
     let failed = |e: sqlx::Error| SqliteError::Build { path: path.to_owned(), source: e.into() };
+    if let Some(template) = base {
+        template.copy_to(path)?;
+    }
     let options = super::connect_options().filename(path).create_if_missing(true);
     let mut conn = options.journal_mode(SqliteJournalMode::Memory).connect().await.map_err(failed)?;
-    // An empty file has no header, and the header is where a slot sets its journal mode.
-    sqlx::raw_sql("PRAGMA user_version = 0").execute(&mut conn).await.map_err(failed)?;
+    if base.is_none() {
+        // An empty file has no header, and the header is where a slot sets its journal mode.
+        sqlx::raw_sql("PRAGMA user_version = 0").execute(&mut conn).await.map_err(failed)?;
+    }
     let migrated = migrate(&mut conn, schema).await;
     // A migration may have chosen WAL, which is three files.
     let single = sqlx::raw_sql("PRAGMA journal_mode = DELETE").execute(&mut conn).await;
@@ -32,6 +50,12 @@ pub(super) async fn build(path: &Path, schema: &Schema) -> Result<(), SqliteErro
 async fn migrate(conn: &mut SqliteConnection, schema: &Schema) -> Result<(), SqliteError> {
     match &schema.source {
         Source::Empty => Ok(()),
+        Source::Seed(scripts) => {
+            for script in *scripts {
+                script::run_seed(conn, script).await?;
+            }
+            Ok(())
+        }
         Source::Migrator(migrator) => run_migrator(conn, migrator, &[]).await,
         Source::Folder(folder) => {
             let set = schema.read(folder)?;

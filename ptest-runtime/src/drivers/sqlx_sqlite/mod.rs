@@ -21,7 +21,6 @@ use sqlx::{ConnectOptions, Connection, Sqlite};
 
 use crate::sqlite::audit::{self, Ending, Witness};
 use crate::sqlite::slot::{Journal, Slot};
-use crate::sqlite::template::Template;
 use crate::sqlite::{SqliteError, SqliteUrl};
 use crate::template::Schema;
 use crate::test::{Isolation, Test};
@@ -53,9 +52,7 @@ impl SqliteTest {
         target_dir: &Path,
         hint: u32,
     ) -> Result<Self, SqliteError> {
-        let root = target_dir.join("sqlite");
-        let template =
-            Template::get_or_build(&root, &schema.fingerprint, async |path| migrate::build(path, schema).await).await?;
+        let template = migrate::ensure(&target_dir.join("sqlite"), schema).await?;
         let slot = Slot::lease(&template, hint)?;
         Ok(SqliteTest { test, slot, access: Access::Nothing })
     }

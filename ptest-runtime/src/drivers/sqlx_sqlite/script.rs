@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::sqlite::SqliteError;
 use crate::sqlite::script::line_of_statement;
-use crate::test::Fixture;
+use crate::test::Script;
 
 /// Why a script failed, and the line where the failed statement begins.
 pub(super) struct Failure {
@@ -15,9 +15,18 @@ pub(super) struct Failure {
     pub(super) source: sqlx::Error,
 }
 
-pub(super) async fn run_fixture(conn: &mut SqliteConnection, fixture: &'static Fixture) -> Result<(), SqliteError> {
+pub(super) async fn run_fixture(conn: &mut SqliteConnection, fixture: &'static Script) -> Result<(), SqliteError> {
     run(conn, fixture.sql).await.map_err(|Failure { line, source }| SqliteError::Fixture {
         path: fixture.path,
+        line,
+        source: source.into(),
+    })
+}
+
+/// Runs a script that is part of a template. Whatever it leaves undone goes with the file.
+pub(super) async fn run_seed(conn: &mut SqliteConnection, seed: &'static Script) -> Result<(), SqliteError> {
+    run(conn, seed.sql).await.map_err(|Failure { line, source }| SqliteError::Seed {
+        path: seed.path,
         line,
         source: source.into(),
     })

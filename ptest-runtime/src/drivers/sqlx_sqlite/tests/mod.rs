@@ -15,7 +15,7 @@ use sqlx::{Connection, Executor};
 use super::SqliteTest;
 use crate::sqlite::SqliteError;
 use crate::template::Schema;
-use crate::test::{Fixture, Isolation, Migrations, Test};
+use crate::test::{Isolation, Migrations, Script, Test};
 
 const USERS: (&str, &str) = ("1_users.sql", "create table users (id integer primary key, name text unique not null)");
 
@@ -42,7 +42,7 @@ impl Project {
         self.test = test_in(self.folder.path(), self.test.fixtures);
     }
 
-    fn fixtures(mut self, fixtures: &'static [Fixture]) -> Project {
+    fn fixtures(mut self, fixtures: &'static [Script]) -> Project {
         self.test = test_in(self.folder.path(), fixtures);
         self
     }
@@ -94,7 +94,7 @@ impl Project {
 }
 
 /// A test whose migrations are in the folder.
-fn test_in(folder: &Path, fixtures: &'static [Fixture]) -> &'static Test {
+fn test_in(folder: &Path, fixtures: &'static [Script]) -> &'static Test {
     let migrations = folder.join("migrations").into_os_string().into_string().unwrap();
     // A process finds out once what the schema of a package's tests is.
     static PACKAGES: AtomicU32 = AtomicU32::new(0);

@@ -14,7 +14,7 @@ use super::{Project, USERS, insert, names};
 use crate::context::{Context, FromContext};
 use crate::run::run;
 use crate::sqlite::{SqliteError, SqliteUrl};
-use crate::test::{Fixture, Migrations, Test};
+use crate::test::{Migrations, Script, Test};
 
 static EMPTY: Test = Test::new("tests::empty", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
 
@@ -218,11 +218,11 @@ fn nothing_can_follow_a_connection() {
 #[test]
 fn fixtures_run_in_the_transaction_or_on_the_copy() {
     let project = Project::new(&[USERS]).fixtures(&[
-        Fixture {
+        Script {
             path: "fixtures/users.sql",
             sql: "insert into users (name) values ('a');\ninsert into users (name) values ('b')",
         },
-        Fixture { path: "fixtures/more.sql", sql: "-- one more\ninsert into users (name) values ('c');" },
+        Script { path: "fixtures/more.sql", sql: "-- one more\ninsert into users (name) values ('c');" },
     ]);
     for _ in 0..2 {
         project.pass(async |test| {
@@ -238,7 +238,7 @@ fn fixtures_run_in_the_transaction_or_on_the_copy() {
 
 #[test]
 fn a_failed_fixture_is_named_with_its_line() {
-    let project = Project::new(&[USERS]).fixtures(&[Fixture {
+    let project = Project::new(&[USERS]).fixtures(&[Script {
         path: "fixtures/users.sql",
         sql: "insert into users (name) values ('a');\n\n-- again\ninsert into users\n  (name) values ('a');\nselect 1",
     }]);
@@ -254,7 +254,7 @@ fn a_failed_fixture_is_named_with_its_line() {
 #[test]
 fn a_fixture_that_ends_the_transaction_is_named() {
     let project = Project::new(&[USERS])
-        .fixtures(&[Fixture { path: "fixtures/commit.sql", sql: "insert into users (name) values ('a'); commit" }]);
+        .fixtures(&[Script { path: "fixtures/commit.sql", sql: "insert into users (name) values ('a'); commit" }]);
     let (error, _) = project.run(async |test| test.connection().await.unwrap_err());
     assert_eq!(error.to_string(), "fixture fixtures/commit.sql ended ptest's transaction");
     project.pass(async |test| {

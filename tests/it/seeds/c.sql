@@ -1,0 +1,1 @@
+insert into seeded (name) values ('c');
