@@ -303,10 +303,7 @@ fn prepared_statements_are_private(url: PgUrl) {
     assert_eq!(b.query("execute p"), "26000! I");
     assert_eq!(b.query("execute s"), "26000! I");
     assert_eq!(a.query("execute s (2); explain (costs off) execute s (3)"), "(3) SELECT 1 (Result) EXPLAIN I");
-    assert_eq!(
-        a.pipeline(&["execute s (4)", "deallocate s", "execute s (5)"]),
-        "(5) SELECT 1 DEALLOCATE 26000! I".replace("(5) SELECT 1", "(5) SELECT 1")
-    );
+    assert_eq!(a.pipeline(&["execute s (4)", "deallocate s", "execute s (5)"]), "(5) SELECT 1 DEALLOCATE 26000! I");
 }
 
 #[ptest::db_test]

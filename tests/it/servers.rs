@@ -16,7 +16,7 @@ fn on(url: &str, statements: &[&str]) -> Rerun {
 #[test]
 fn every_authentication_over_tcp_and_sockets() {
     let hba = "all all trusted trust\nall all plain password\nall all hashed md5\nall all scrambled scram-sha-256";
-    let hba: String = hba.lines().map(|line| rule(line)).collect();
+    let hba: String = hba.lines().map(rule).collect();
     let server = ScratchServer::start(
         &hba,
         "create role trusted login createdb;

@@ -98,7 +98,10 @@ impl Keeper {
     /// in the database for good: it is detached.
     async fn give_up(&mut self, loss: &Loss) {
         let detached = match loss {
-            Loss::Broken(_) => Ok(drop(self.backend.take())),
+            Loss::Broken(_) => {
+                drop(self.backend.take());
+                Ok(())
+            }
             Loss::Escaped => match detach::close(&self.server, &self.database).await {
                 Ok(admin) => {
                     drop(self.backend.take());

@@ -262,7 +262,8 @@ impl Session {
             statement.kind,
             Kind::Begin { .. } | Kind::Commit { .. } | Kind::Rollback { .. } | Kind::SetTransaction { .. }
         );
-        if !commands.is_empty() && !(transaction && self.duties.borrow().is_plain(&self.touched)) {
+        let is_plain = transaction && self.duties.borrow().is_plain(&self.touched);
+        if !commands.is_empty() && !is_plain {
             return false;
         }
         let mut bytes = BytesMut::new();

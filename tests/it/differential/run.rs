@@ -65,7 +65,7 @@ impl<'a> Pair<'a> {
 
     /// Has the conversation on both sides; returns how they differ first.
     pub(crate) fn run(&mut self, conversation: &Conversation) -> Option<String> {
-        if self.runs % 50 == 0 {
+        if self.runs.is_multiple_of(50) {
             self.sides = [&self.plain.url, self.sandbox].map(|url| (0..2).map(|_| Wire::connect(url)).collect());
         }
         self.runs += 1;

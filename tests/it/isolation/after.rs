@@ -140,7 +140,6 @@ mod inner {
 
         #[ptest::db_test]
         #[ignore = "run by another test: fails"]
-        #[expect(clippy::async_yields_async, reason = "that is the test")]
         async fn g_panic_of_a_task(pool: PgPool, database: TestDatabase) {
             mess(&pool, &database).await.unwrap();
             let task = tokio::spawn(async move {

@@ -237,7 +237,8 @@ fn half_made_data_are_replaced() {
 #[test]
 fn data_that_cannot_be_trusted_are_replaced() {
     let target = Target::new();
-    let spoil: [(&str, fn(&Path)); 4] = [
+    type Spoil = fn(&Path);
+    let spoil: [(&str, Spoil); 4] = [
         ("not stopped cleanly", |data| fs::remove_file(data.join("clean")).unwrap()),
         ("of another layout", |data| fs::write(data.join("clean"), "ptest data 0").unwrap()),
         ("of another version", |data| fs::write(data.join("PG_VERSION"), "9\n").unwrap()),
