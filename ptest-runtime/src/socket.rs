@@ -68,7 +68,7 @@ impl Drop for Socket {
 /// A folder of this process, whose path leaves room for a socket's.
 fn folder() -> PathBuf {
     let name = format!("ptest-{}", std::process::id());
-    let folder = config::temp_dir().join(&name);
+    let folder = config::socket_dir().join(&name);
     let longest = folder.as_os_str().len() + "/.s.PGSQL.65535".len();
     if longest <= LONGEST { folder } else { Path::new("/tmp").join(name) }
 }
@@ -101,6 +101,7 @@ fn bind_in(folder: &Path) -> io::Result<(UnixListener, Socket)> {
 
 fn private_folder(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
+        // A killed process of the same number left it, or somebody means ill.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => return other,
     }

@@ -33,6 +33,41 @@ async fn a_restart_inside_the_test_does_not_hide_what_came_before(conn: &mut PgC
     assert_eq!(next_ids(conn).await, (500, 1, 1007));
 }
 
+/// `setval` without a following `nextval` shows in no `last_value` of `pg_sequences`.
+async fn set_back_and_forth(conn: &mut PgConnection) {
+    assert_eq!(next_ids(conn).await, (3, 1, 1000));
+    let sql = "SELECT setval('used_id_seq', 9, false), setval('unused_id_seq', 9, false), setval('odd', 1021, false)";
+    sqlx::query(sql).execute(conn).await.unwrap();
+}
+
+#[ptest::db_test(migrator = MIGRATOR)]
+async fn a_value_that_was_set_and_not_called_is_restored_a(conn: &mut PgConnection) {
+    set_back_and_forth(conn).await;
+}
+
+#[ptest::db_test(migrator = MIGRATOR)]
+async fn a_value_that_was_set_and_not_called_is_restored_b(conn: &mut PgConnection) {
+    set_back_and_forth(conn).await;
+}
+
+/// Only a superuser may.
+async fn stop_counting(conn: &mut PgConnection) {
+    let sql = "SELECT set_config('track_counts', 'off', false) WHERE current_setting('is_superuser')::bool";
+    sqlx::query(sql).execute(conn).await.unwrap();
+}
+
+#[ptest::db_test(migrator = MIGRATOR)]
+async fn a_server_that_does_not_count_restores_as_well_a(conn: &mut PgConnection) {
+    stop_counting(conn).await;
+    set_back_and_forth(conn).await;
+}
+
+#[ptest::db_test(migrator = MIGRATOR)]
+async fn a_server_that_does_not_count_restores_as_well_b(conn: &mut PgConnection) {
+    stop_counting(conn).await;
+    set_back_and_forth(conn).await;
+}
+
 #[ptest::db_test(migrator = MIGRATOR)]
 async fn currval_is_undefined_at_the_start(pool: PgPool) {
     let error = sqlx::query("SELECT currval('used_id_seq')").execute(&pool).await.unwrap_err();
@@ -45,7 +80,7 @@ mod rerun {
     #[ptest::db_test(migrator = MIGRATOR)]
     #[ignore = "killed by a_killed_test_leaves_no_gap"]
     async fn takes_ids_and_waits(conn: &mut PgConnection) {
-        next_ids(conn).await;
+        set_back_and_forth(conn).await;
         println!("ids taken");
         std::thread::sleep(std::time::Duration::from_secs(60));
     }

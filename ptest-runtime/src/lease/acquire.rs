@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::LeaseError;
-use super::sequences::Sequences;
+use super::sequences::{Sequences, Which};
 use crate::sandbox::{self, Constraints};
 use crate::server::{Address, Admin, Connection, QueryError};
 use crate::template::facts::{self, Facts};
@@ -53,11 +53,20 @@ pub(super) struct Acquired {
     pub(super) sequences: Sequences,
 }
 
-/// What the server gets between two tests: `BEGIN READ WRITE` must follow `ROLLBACK` directly (else 25001). Sequences are
-/// restored between the two transactions: the old one may have remade one, and the new one must have no number yet.
-pub(super) fn reset_sql(restore: Option<&str>) -> String {
-    let restore = restore.map_or(String::new(), |sql| format!("BEGIN READ WRITE;{sql};ROLLBACK;"));
-    format!("ROLLBACK;{restore}{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)
+/// What the server gets between two tests: `BEGIN READ WRITE` must follow `ROLLBACK` directly (else 25001).
+pub(super) fn reset_sql() -> String {
+    format!("ROLLBACK;{}", ready_sql())
+}
+
+/// What opens the next test's transaction.
+pub(super) fn ready_sql() -> String {
+    format!("{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)
+}
+
+/// Restores sequences between two transactions: the old one may have remade one, and the new one must have no number yet.
+/// Outside of both, the server takes note of what it has counted, and the count of [`Which::Read`] begins anew.
+pub(super) fn restore_sql(restore: &str) -> String {
+    format!("ROLLBACK;BEGIN READ WRITE;{restore};ROLLBACK")
 }
 
 fn begin_sql() -> String {
@@ -68,7 +77,8 @@ fn begin_sql() -> String {
 pub(super) fn retake_sql() -> String {
     format!(
         "SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_advisory_lock({KEY}), \
-         pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id_if_assigned()"
+         pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id_if_assigned(), \
+         pg_catalog.current_setting('track_counts')"
     )
 }
 
@@ -142,15 +152,16 @@ async fn lock(
 impl Acquired {
     /// Restores the sequences after a test that was killed.
     async fn restored(mut self, server: &Address) -> Result<Acquired, LeaseError> {
-        if !self.sequences.were_left() && server.is_own() {
-            return Ok(self);
-        }
-        let Some(restore) = self.sequences.restore(true) else { return Ok(self) };
-        let rows = self.connection.query(&reset_sql(Some(restore))).await.map_err(|source| LeaseError::Lock {
-            database: self.database.clone(),
-            address: Box::new(server.clone()),
-            source,
-        })?;
+        let which = match self.sequences.were_left() {
+            true => Which::All,
+            false if server.is_own() => return Ok(self),
+            false => Which::Ahead,
+        };
+        let Some(restore) = self.sequences.restore(which) else { return Ok(self) };
+        let rows =
+            self.connection.query(&format!("{};{}", restore_sql(&restore), ready_sql())).await.map_err(|source| {
+                LeaseError::Lock { database: self.database.clone(), address: Box::new(server.clone()), source }
+            })?;
         self.began = rows.last().and_then(|row| row[1].clone()).unwrap_or_default();
         Ok(self)
     }

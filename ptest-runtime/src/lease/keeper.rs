@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::acquire::{self, Acquired};
 use super::registry::Reserved;
-use super::sequences::Sequences;
+use super::sequences::{Sequences, Which};
 use super::slot::{Loss, Opened, Order, Verdict};
 use super::{LeaseError, detach};
 use crate::sandbox::{Backend, Constraints, Lost, PATIENCE, Sandbox};
@@ -119,13 +119,15 @@ impl Keeper {
     async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
         let column = |row: Option<&Vec<Option<String>>>, i: usize| row.and_then(|row| row.get(i).cloned().flatten());
         // One string, one round trip; if the proof fails, the rest does no harm: the database is given up.
-        let rows = backend.query(&format!("{};{}", acquire::retake_sql(), acquire::reset_sql(None))).await?;
+        let rows = backend.query(&format!("{};{}", acquire::retake_sql(), acquire::reset_sql())).await?;
         if column(rows.first(), 2).as_deref() != Some(&*self.began) {
             return Err(Lost::Escaped);
         }
-        let restore = self.sequences.restore(column(rows.first(), 3).is_some());
-        let rows = match restore {
-            Some(_) => backend.query(&acquire::reset_sql(restore)).await?,
+        let took_number = column(rows.first(), 3).is_some();
+        let counted = column(rows.first(), 4).as_deref() == Some("on");
+        let restore = self.sequences.restore(if counted { Which::Read } else { Which::All });
+        let rows = match restore.filter(|_| took_number) {
+            Some(restore) => backend.queries(&[&acquire::restore_sql(&restore), &acquire::ready_sql()]).await?,
             None => rows,
         };
         self.began = column(rows.last(), 1).unwrap_or_default();

@@ -1,62 +1,108 @@
 //! Sequences, which no rollback restores: put back to where the template has them, so that ids are the same in every run.
 //!
-//! A test without a transaction number has touched none. A test that was killed leaves a note behind, a file that is there
-//! while a test runs; where that note cannot be trusted, for other machines use the server too, every new lease looks.
+//! A test without a transaction number has touched none, and the backend counts what it has read of each. A test that was
+//! killed leaves a note behind; where that note cannot be trusted, for other machines use the server too, every new lease
+//! looks.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::template::facts::Facts;
 
 #[derive(Debug)]
 pub(super) struct Sequences {
-    /// The statement that restores them; `None`: the schema has none.
-    restore: Option<String>,
-    note: PathBuf,
+    /// The sequences that do not stand at their start in the template, as rows; `None`: the schema has no sequence.
+    moved: Option<String>,
+    note: Note,
+}
+
+/// Which sequences to restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that this backend has read since it last was idle outside of a transaction, a second ago or less.
+    Read,
+    /// Those that have given a value beyond the template's: what another backend did.
+    Ahead,
+    /// All of them.
+    All,
 }
 
 impl Sequences {
     /// The sequences of a slot. Without facts of its template, all of them count as never called there.
     pub(super) fn new(facts: Option<&Facts>, folder: &Path, database: &str) -> Self {
-        let restore = match facts {
-            Some(Facts { sequences: None, .. }) => None,
-            Some(Facts { sequences: Some(rows), .. }) => Some(restore_sql(rows)),
-            None => Some(restore_sql("")),
+        let moved = match facts {
+            Some(facts) => facts.sequences.clone(),
+            None => Some(String::new()),
         };
-        Sequences { restore, note: folder.join(database) }
+        Sequences { moved, note: Note { path: folder.join(database), file: None } }
     }
 
-    /// The statement to run after a test.
-    pub(super) fn restore(&self, took_number: bool) -> Option<&str> {
-        self.restore.as_deref().filter(|_| took_number)
+    /// The statement that restores them; `None`: there is none.
+    pub(super) fn restore(&self, which: Which) -> Option<String> {
+        self.moved.as_deref().map(|moved| restore_sql(moved, which))
     }
 
     /// Whether the test before this one may have left them elsewhere, although its lease has ended.
     pub(super) fn were_left(&self) -> bool {
-        self.restore.is_some() && self.note.exists()
+        self.moved.is_some() && self.note.is_left()
     }
 
     /// Leaves the note while a test runs. Without it the next lease does not know of a kill; that costs an id, no more.
-    pub(super) fn leave_note(&self) {
-        if self.restore.is_some() && fs::write(&self.note, "").is_err() {
-            let _ = self.note.parent().map(fs::create_dir_all);
-            let _ = fs::write(&self.note, "");
+    pub(super) fn leave_note(&mut self) {
+        if self.moved.is_some() {
+            self.note.write(HELD);
         }
     }
 
-    pub(super) fn remove_note(&self) {
-        if self.restore.is_some() {
-            let _ = fs::remove_file(&self.note);
+    pub(super) fn remove_note(&mut self) {
+        if self.moved.is_some() {
+            self.note.write(FREE);
         }
     }
 }
 
-/// One statement that touches only what has moved. `rows` are the sequences that do not stand at their start.
-fn restore_sql(rows: &str) -> String {
-    let rows = if rows.is_empty() { "(NULL,NULL,NULL)" } else { rows };
-    format!(
-        "SELECT count(pg_catalog.setval(s.seqrelid, coalesce(t.last::bigint, s.seqstart), coalesce(t.called::bool, false))) \
-         FROM pg_catalog.pg_sequence s LEFT JOIN (VALUES {rows}) t (id, last, called) ON t.id::oid = s.seqrelid \
-         WHERE pg_catalog.pg_sequence_last_value(s.seqrelid) IS DISTINCT FROM CASE WHEN t.called::bool THEN t.last::bigint END"
-    )
+const HELD: &[u8] = b"1";
+const FREE: &[u8] = b"0";
+
+/// A file of one byte. It stays, and its byte is overwritten: making and removing a file for each test is slow on ext4,
+/// which looks for a new file's number beyond all those that were freed within the last minute.
+#[derive(Debug)]
+struct Note {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Note {
+    fn is_left(&self) -> bool {
+        fs::read(&self.path).is_ok_and(|note| note != FREE)
+    }
+
+    fn write(&mut self, state: &[u8]) {
+        if self.file.is_none() {
+            let open = || File::options().write(true).create(true).truncate(false).open(&self.path);
+            self.file =
+                open().or_else(|_| self.path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| open())).ok();
+        }
+        if let Some(file) = &self.file {
+            let _ = file.write_all_at(state, 0);
+        }
+    }
+}
+
+/// One statement, which touches only what it must: opening a sequence costs a cold backend 15 µs.
+fn restore_sql(moved: &str, which: Which) -> String {
+    let (from, value) = if moved.is_empty() {
+        (String::new(), "s.seqstart, false")
+    } else {
+        let join = format!(" LEFT JOIN (VALUES {moved}) t (id, last, called) ON t.id::oid = s.seqrelid");
+        (join, "coalesce(t.last::bigint, s.seqstart), coalesce(t.called::bool, false)")
+    };
+    let called = if moved.is_empty() { "NULL" } else { "CASE WHEN t.called::bool THEN t.last::bigint END" };
+    let which = match which {
+        Which::Read => " WHERE pg_catalog.pg_stat_get_xact_blocks_fetched(s.seqrelid) > 0".to_owned(),
+        Which::Ahead => format!(" WHERE pg_catalog.pg_sequence_last_value(s.seqrelid) IS DISTINCT FROM {called}"),
+        Which::All => String::new(),
+    };
+    format!("SELECT count(pg_catalog.setval(s.seqrelid, {value})) FROM pg_catalog.pg_sequence s{from}{which}")
 }

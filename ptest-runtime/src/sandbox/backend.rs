@@ -117,7 +117,7 @@ impl Backend {
             change.extend(control::KEEP.map(str::to_owned));
             if session.accepted {
                 self.link.commands(&change.join(";"));
-            } else if let Err(refused) = self.ask(&change.join(";")).await? {
+            } else if let Err(refused) = self.ask(&[&change.join(";")]).await? {
                 self.link.commands(control::UNDO);
                 return Ok(Err(refused));
             }
@@ -143,13 +143,21 @@ impl Backend {
 
     /// Runs commands of the sandbox between batches, and returns the rows as text.
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Lost> {
+        self.queries(&[sql]).await
+    }
+
+    /// Runs several strings in one round trip. Between two of them the backend may be outside of a transaction.
+    pub(crate) async fn queries(&mut self, sql: &[&str]) -> Result<Vec<Vec<Option<String>>>, Lost> {
         self.ask(sql).await?.map_err(|error| Lost::Confused(error_text(&error)))
     }
 
     /// The same, where the server may refuse.
-    async fn ask(&mut self, sql: &str) -> Result<Result<Vec<Vec<Option<String>>>, Frame>, Lost> {
+    async fn ask(&mut self, sql: &[&str]) -> Result<Result<Vec<Vec<Option<String>>>, Frame>, Lost> {
         self.quiet().await?;
-        frame::put_query(&mut self.link.out, sql.as_bytes());
+        for sql in sql {
+            frame::put_query(&mut self.link.out, sql.as_bytes());
+        }
+        let mut unanswered = sql.len();
         let mut rows = Vec::new();
         let mut error = None;
         loop {
@@ -161,6 +169,7 @@ impl Backend {
                     Piece::Frame(f) | Piece::Head(f) => match f.tag() {
                         b'S' => drop(self.link.loaded.report(&f)),
                         b'E' => error = Some(f),
+                        b'Z' if unanswered > 1 => unanswered -= 1,
                         b'Z' if error.is_none() && f.body() == b"I" => return Err(Lost::Escaped),
                         b'Z' => return Ok(error.map_or_else(|| Ok(text_rows(&rows.concat())), Err)),
                         _ => {}
