@@ -14,7 +14,9 @@ static TEST: Test = Test::new("bench::per_test", env!("CARGO_MANIFEST_DIR")).mig
 
 fn main() {
     println!("| body | p50 | p95 |\n|---|---|---|");
-    row("empty, on a pool", 3000, || run(&TEST, |cx| Box::pin(async { PgPool::from_context(cx).await.map(drop) })));
+    row("empty, on a pool", 3000, || {
+        run(&TEST, |cx| Box::pin(async { PgPool::from_context(cx).await.map(drop) }));
+    });
     row("insert and count", 1000, || {
         run(&TEST, |cx| {
             Box::pin(async {

@@ -105,12 +105,15 @@ fn server_url() -> Result<String> {
     static TEST: ptest::__private::Test = ptest::__private::Test::new("bench::server", env!("CARGO_MANIFEST_DIR"))
         .migrations(ptest::__private::Migrations::None);
     let sql = "SELECT current_setting('unix_socket_directories'), current_setting('port')";
-    let (folder, port): (String, String) = ptest::__private::run(&TEST, |cx| {
-        Box::pin(async move {
+    let mut found = (String::new(), String::new());
+    ptest::__private::run(&TEST, |cx| {
+        Box::pin(async {
             let pool = <sqlx::PgPool as ptest::FromContext>::from_context(cx).await?;
-            sqlx::query_as(sql).fetch_one(&pool).await.map_err(ptest::Error::other)
+            found = sqlx::query_as(sql).fetch_one(&pool).await.map_err(ptest::Error::other)?;
+            Ok(())
         })
     });
+    let (folder, port) = found;
     Ok(format!("postgres://postgres@{}:{port}/postgres", folder.replace('/', "%2F")))
 }
 

@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Ident, LitStr};
+use syn::{Error, Ident, LitStr, ReturnType};
 
 use crate::args::{Args, CratePath, Flavor, Isolation, Migrations};
 use crate::item::{self, Item, Param};
@@ -14,7 +14,12 @@ use crate::item::{self, Item, Param};
 /// A valid test.
 pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream {
     let Item { attrs, vis, sig, body } = item;
-    let (name, output) = (&sig.ident, &sig.output);
+    let name = &sig.ident;
+    // The runtime reports a value to the runner as soon as it is there, and passes on what the runner is to know of it.
+    let (output, end) = match item.returns_nothing() {
+        true => (None, Some(quote!(;))),
+        false => (Some(quote!(-> ::std::process::ExitCode)), None),
+    };
     let test = test(args, item);
     let run = run(&args.krate, item, params);
     quote! {
@@ -26,7 +31,7 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
             #sig #body
             {
                 #test
-                #run
+                #run #end
             }
         }
     }
@@ -100,7 +105,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         quote!(.flavor(#private::Flavor::#flavor))
     });
     let start_paused = start_paused.map(|paused| quote!(.start_paused(#paused)));
-    let should_panic = item.should_panic().then(|| quote!(.should_panic()));
+    let should_panic = item.should_panic().map(|expected| quote!(.should_panic(#expected)));
 
     quote! {
         static __TEST: #private::Test = #private::Test::new(
@@ -121,18 +126,25 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
         .iter()
         .map(|Param { ty, .. }| quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?));
     let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
+    // A type that the runner does not know is an error at that type.
+    let runner = |name: &str| match &item.sig.output {
+        ReturnType::Type(_, ty) => Ident::new(name, located(ty)),
+        ReturnType::Default => Ident::new(name, Span::call_site()),
+    };
 
     if item.sig.asyncness.is_some() {
+        let run = runner("run");
         quote! {
-            #krate::__private::run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
+            #krate::__private::#run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
                 #(let #bindings = #made;)*
                 #krate::__private::start_body(__cx);
                 #ok(#name(#(#passed),*).await)
             }))
         }
     } else {
+        let run = runner("run_blocking");
         quote! {
-            #krate::__private::run_blocking(
+            #krate::__private::#run(
                 &__TEST,
                 |__cx| ::std::boxed::Box::pin(async move {
                     #(let #names = #made;)*

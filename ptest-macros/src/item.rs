@@ -5,7 +5,10 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, FnArg, Pat, PatType, Result, Safety, Signature, Type, Visibility, token};
+use syn::{
+    Attribute, Error, Expr, ExprLit, FnArg, Lit, Meta, Pat, PatType, Result, ReturnType, Safety, Signature, Type,
+    Visibility, token,
+};
 
 /// A function, as written.
 pub(crate) struct Item {
@@ -49,8 +52,32 @@ impl Item {
         combined(errors).map_or(Ok(params), Err)
     }
 
-    pub(crate) fn should_panic(&self) -> bool {
-        self.attrs.iter().any(|attr| attr.path().is_ident("should_panic"))
+    /// What `#[should_panic]` expects the panic to say: anything, if nothing.
+    pub(crate) fn should_panic(&self) -> Option<String> {
+        let attr = self.attrs.iter().find(|attr| attr.path().is_ident("should_panic"))?;
+        let mut expected = String::new();
+        let text = |value: &Expr| match value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value(),
+            _ => String::new(),
+        };
+        match &attr.meta {
+            Meta::NameValue(meta) => expected = text(&meta.value),
+            // The compiler checks the rest.
+            Meta::List(list) => drop(list.parse_nested_meta(|meta| {
+                expected = text(&meta.value()?.parse()?);
+                Ok(())
+            })),
+            Meta::Path(_) => {}
+        }
+        Some(expected)
+    }
+
+    /// Whether the function returns nothing, as far as its signature shows.
+    pub(crate) fn returns_nothing(&self) -> bool {
+        match &self.sig.output {
+            ReturnType::Default => true,
+            ReturnType::Type(_, ty) => matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty()),
+        }
     }
 
     fn wrong_attributes(&self) -> impl Iterator<Item = Error> {

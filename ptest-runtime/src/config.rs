@@ -6,9 +6,11 @@
 //! | `DATABASE_URL` | The same, except for `own`. A URL of another scheme is ignored. | ptest starts a server |
 //! | `PTEST_PG_BIN` | The folder of `initdb` and `postgres`, for a server that ptest starts. | looked for in `PATH` and the usual folders |
 //! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
+//! | `PTEST_KEEP` | Whose database is kept for a day, to be looked at: `failed`, that of each test that fails; `all`, that of every test. | none is kept |
+//! | `PTEST_LOG` | `sql`: a test that passes prints its last statements as well. | only a test that fails does |
 //! | `PATH` | Where `postgres` and `pg_config` are looked for. | the usual folders only |
 //! | `CARGO_MANIFEST_DIR` | Set by Cargo and nextest: the package's folder. | the package's folder when it was compiled |
-//! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0` |
+//! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0`, and the runner is `cargo test` |
 //! | `TMPDIR` | Where the sockets of tests are, and ptest's files when it finds no `target` folder. | `/dev/shm` for the sockets where there is one, else `/tmp` |
 //!
 //! The two URLs are looked up in the environment and then in `.env`, the nearest one from the current directory
@@ -19,6 +21,7 @@ mod dotenv;
 mod target;
 mod url;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,6 +46,28 @@ pub(crate) struct Config {
     pub(crate) target_dir: PathBuf,
     /// The slot to try first.
     pub(crate) slot_hint: u32,
+    /// How a user runs tests by name.
+    pub(crate) runner: &'static str,
+    /// `PTEST_KEEP`.
+    pub(crate) keep: Keep,
+    /// `PTEST_LOG=sql`: what tests do is printed also when they pass.
+    pub(crate) log_sql: bool,
+}
+
+/// Whose database is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    None,
+    Failed,
+    All,
+}
+
+impl Keep {
+    /// Whether the database of a test is kept.
+    #[allow(dead_code)]
+    pub(crate) fn wants(self, failed: bool) -> bool {
+        self == Keep::All || (self == Keep::Failed && failed)
+    }
 }
 
 /// Which server the tests run on.
@@ -64,6 +89,9 @@ pub(crate) struct Origin {
 const PTEST_URL: &str = "PTEST_DATABASE_URL";
 const URL: &str = "DATABASE_URL";
 const IDLE_TIMEOUT: &str = "PTEST_IDLE_TIMEOUT";
+const KEEP: &str = "PTEST_KEEP";
+const LOG: &str = "PTEST_LOG";
+const GLOBAL_SLOT: &str = "NEXTEST_TEST_GLOBAL_SLOT";
 const TEMP_DIR: &str = "TMPDIR";
 const SHARED_MEMORY: &str = "/dev/shm";
 const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
@@ -92,7 +120,10 @@ impl Config {
             path: set("PATH"),
             idle_timeout: set(IDLE_TIMEOUT).map_or(Ok(Some(DEFAULT_IDLE_TIMEOUT)), |value| idle_timeout(&value))?,
             target_dir: target::dir(exe, manifest_dir.as_deref(), &temp_dir),
-            slot_hint: set("NEXTEST_TEST_GLOBAL_SLOT").and_then(|slot| slot.to_str()?.parse().ok()).unwrap_or(0),
+            runner: if set(GLOBAL_SLOT).is_some() { "cargo nextest run" } else { "cargo test" },
+            keep: one_of(KEEP, set(KEEP), &[("failed", Keep::Failed), ("all", Keep::All)])?.unwrap_or(Keep::None),
+            log_sql: one_of(LOG, set(LOG), &[("sql", true)])?.unwrap_or(false),
+            slot_hint: set(GLOBAL_SLOT).and_then(|slot| slot.to_str()?.parse().ok()).unwrap_or(0),
         })
     }
 }
@@ -157,11 +188,28 @@ fn server(vars: &dyn Fn(&str) -> Option<OsString>, cwd: &Path) -> Result<ServerC
     Ok(ServerChoice::Own)
 }
 
+/// The meaning of a variable that has few values.
+fn one_of<T: Copy>(
+    variable: &'static str,
+    value: Option<OsString>,
+    known: &'static [(&'static str, T)],
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = value else { return Ok(None) };
+    match known.iter().find(|(name, _)| value == *name) {
+        Some((_, meaning)) => Ok(Some(*meaning)),
+        None => {
+            let names: Vec<String> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let (value, expected) = (value.to_string_lossy().into_owned(), names.join(" or ").into());
+            Err(ConfigError::Value { variable, value, expected })
+        }
+    }
+}
+
 fn idle_timeout(value: &OsString) -> Result<Option<Duration>, ConfigError> {
     let invalid = || ConfigError::Value {
         variable: IDLE_TIMEOUT,
         value: value.to_string_lossy().into_owned(),
-        expected: "a number with a unit, such as `90s`, `10m` or `2h`, or `0`, or `never`",
+        expected: "a number with a unit, such as `90s`, `10m` or `2h`, or `0`, or `never`".into(),
     };
     let text = value.to_str().ok_or_else(invalid)?;
     match text {
@@ -209,7 +257,7 @@ pub(crate) enum ConfigError {
     #[error("{variable} is not valid Unicode")]
     NotUnicode { variable: &'static str },
     #[error("`{value}` is not a valid value for {variable}")]
-    Value { variable: &'static str, value: String, expected: &'static str },
+    Value { variable: &'static str, value: String, expected: Cow<'static, str> },
     #[error("cannot read `{}`", path.display())]
     DotEnv { path: PathBuf, source: std::io::Error },
     // Without the cause: dotenvy quotes the line, which may hold a password.

@@ -10,6 +10,7 @@ use crate::deadline::Deadline;
 #[cfg(feature = "sqlx-sqlite")]
 use crate::drivers::sqlx_sqlite::SqliteTest;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
+use crate::report::{self, Report, Scene};
 use crate::run::BoxFuture;
 use crate::runtime::ClockHold;
 use crate::server::{self, Address};
@@ -26,6 +27,8 @@ pub struct Context {
     clock_hold: ClockHold,
     /// What a deadline interrupts, once there is something.
     interrupt: Arc<OnceLock<Interrupt>>,
+    /// What the test was at when it failed.
+    scene: Arc<OnceLock<Scene>>,
     begin_deadline: Option<Sender<()>>,
 }
 
@@ -53,6 +56,7 @@ impl Context {
             sqlite: None,
             clock_hold: ClockHold::default(),
             interrupt: Arc::default(),
+            scene: Arc::default(),
             begin_deadline: None,
         }
     }
@@ -72,8 +76,14 @@ impl Context {
 
     /// A deadline that begins with the body, and ends the test's sessions when the time is up.
     pub(crate) fn deadline(&mut self, limit: Duration) -> std::io::Result<Deadline> {
+        let (reach, scene) = (Arc::clone(&self.interrupt), Arc::clone(&self.scene));
+        let look = move || {
+            if let Some(seen) = reach.get().and_then(|reach| reach.look(true)) {
+                let _ = scene.set(seen);
+            }
+        };
         let interrupt = Arc::clone(&self.interrupt);
-        let deadline = Deadline::new(limit, move || match interrupt.get() {
+        let deadline = Deadline::new(limit, look, move || match interrupt.get() {
             Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
             Some(Interrupt::Connections(connections)) => connections.stop(),
             None => {}
@@ -106,19 +116,50 @@ impl Context {
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
     }
 
-    /// Gives every database back; the body's runtime is gone. `failure` is the message of a body that panicked.
-    ///
-    /// # Errors
-    ///
-    /// The body has ended ptest's transaction: what it did was not isolated.
-    pub(crate) fn close(self, failure: Option<&str>) -> crate::Result<()> {
-        let closed = self.postgres.map_or(Ok(()), Postgres::close);
+    /// Notes what the test's sessions are at, unless the deadline has.
+    pub(crate) fn look(&self) {
+        if self.scene.get().is_none()
+            && let Some(seen) = self.interrupt.get().and_then(|reach| reach.look(false))
+        {
+            let _ = self.scene.set(seen);
+        }
+    }
+
+    /// Gives every database back; the body's runtime is gone. `message` is that of a body that panicked.
+    pub(crate) fn close(self, failed: bool, message: Option<&str>) -> Closed {
+        let scene = self.scene.get().cloned();
+        let mut report = Report::new(self.test);
+        let mut result = Ok(());
+        if let Some(postgres) = self.postgres {
+            let (closed, told) = postgres.close(failed, scene);
+            result = closed;
+            report.postgres = Some(told);
+        }
         #[cfg(feature = "sqlx-sqlite")]
         if let Some(sqlite) = self.sqlite {
-            sqlite.close(failure)?;
+            report.sqlite = Some(report::Sqlite { path: sqlite.path(), kept: None });
+            result = result.and(sqlite.close(message).map_err(Into::into));
         }
-        let _ = failure;
-        closed
+        let _ = message;
+        Closed { result, report }
+    }
+}
+
+/// What came of giving the databases back.
+pub(crate) struct Closed {
+    /// An error: the body has ended ptest's transaction, and what it did was not isolated.
+    pub(crate) result: crate::Result<()>,
+    /// What there is to say of the test.
+    pub(crate) report: Report,
+}
+
+impl Interrupt {
+    /// What the test is at.
+    fn look(&self, timed_out: bool) -> Option<Scene> {
+        match self {
+            Interrupt::Sandbox(sandbox) => sandbox.look(timed_out),
+            Interrupt::Connections(connections) => connections.look(timed_out),
+        }
     }
 }
 
@@ -201,27 +242,37 @@ impl Postgres {
         }
     }
 
-    fn close(self) -> crate::Result<()> {
+    /// Gives the database back. `scene`: what the test was at, where somebody has looked.
+    fn close(self, failed: bool, scene: Option<Scene>) -> (crate::Result<()>, report::Postgres) {
         match self {
-            Postgres::Slot(slot, _) => close_slot(slot),
+            Postgres::Slot(slot, _) => {
+                let mut told = report::Postgres::new(slot.server(), slot.database(), Some(slot.number()));
+                let verdict = slot.close(failed);
+                told.scene = scene.unwrap_or_else(|| Scene::after(verdict.record));
+                told.kept = verdict.kept;
+                (give_back(slot, verdict.lost, told.kept.is_some()), told)
+            }
             Postgres::Own(own) => {
-                let name = own.name().to_owned();
-                for leak in own.close() {
+                let mut told = report::Postgres::new(own.server(), own.name(), None);
+                let (leaks, kept) = own.close(failed);
+                for leak in leaks {
                     eprintln!(
-                        "ptest: warning: a connection to the test's database {name} was still open after the test, and is \
+                        "ptest: warning: a connection to the test's database {} was still open after the test, and is \
                          ended. Its last query: {}",
-                        leak.query
+                        told.database, leak.query
                     );
                 }
-                Ok(())
+                told.scene = scene.unwrap_or_else(|| Scene::now(false));
+                told.kept = kept;
+                (Ok(()), told)
             }
         }
     }
 }
 
-fn close_slot(slot: Slot) -> crate::Result<()> {
-    let verdict = slot.close();
-    match verdict.lost {
+fn give_back(slot: Slot, lost: Option<Loss>, kept: bool) -> crate::Result<()> {
+    match lost {
+        None if kept => Ok(()),
         None => {
             lease::release(slot);
             Ok(())

@@ -14,13 +14,18 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Makes a deadline that begins later. `interrupt` is called when the time is up, so that a body that blocks its
-    /// thread in a query comes back with an error.
-    pub(crate) fn new(limit: Duration, interrupt: impl FnOnce() + Send + 'static) -> std::io::Result<Deadline> {
+    /// Makes a deadline that begins later. When the time is up, `look` is called while the body still runs, and `interrupt`
+    /// when it is known to be late, so that a body that blocks its thread in a query comes back with an error.
+    pub(crate) fn new(
+        limit: Duration,
+        look: impl FnOnce() + Send + 'static,
+        interrupt: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Deadline> {
         let (begin, begun) = channel::<()>();
         let (pass, passed) = oneshot::channel();
         std::thread::Builder::new().name("ptest deadline".to_owned()).spawn(move || {
             if begun.recv().is_ok() && begun.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                look();
                 let _ = pass.send(());
                 interrupt();
             }

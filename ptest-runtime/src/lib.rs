@@ -12,6 +12,7 @@ mod error;
 mod lease;
 mod param;
 mod reaper;
+mod report;
 mod run;
 mod runtime;
 #[allow(dead_code)]

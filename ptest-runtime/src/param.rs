@@ -98,6 +98,11 @@ impl FromContext for TestDatabase {
 /// What may stand unescaped in a URL's host.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
+/// The URL of a database of this server, without the password.
+pub(crate) fn url_of(server: &Address, database: &str) -> String {
+    url(&Address { database: database.to_owned(), password: None, ..server.clone() })
+}
+
 /// The URL of a socket: its folder as the escaped host, which libpq, sqlx and tokio-postgres all read.
 fn url(address: &Address) -> String {
     let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();

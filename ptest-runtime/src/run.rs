@@ -1,16 +1,19 @@
 //! The life of a test: open, body, close.
 //!
-//! Whatever the body does, the test is closed: its runtime ends with all its tasks, then its databases are audited and
-//! rolled back, and only then does its outcome go on to the runner, untouched.
+//! Whatever the body does, the test is closed: its value is reported as the runner would have done it, its runtime ends
+//! with all its tasks, then its databases are audited and rolled back, and only then does its outcome go on to the runner,
+//! untouched. A test that failed says what it did to its database, after its own message.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::context::Context;
+use crate::context::{Closed, Context};
 use crate::deadline::Deadline;
 use crate::runtime::{self, ClockHold};
 use crate::test::Test;
@@ -39,44 +42,47 @@ impl RunError {
 
 /// Runs the test of an `async fn`.
 #[track_caller]
-pub fn run<T: 'static>(
+pub fn run<T: Termination + 'static>(
     test: &'static Test,
     body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<T>>,
-) -> T {
+) -> ExitCode {
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, runtime::build, |cx, runtime, deadline| {
         let hold = cx.clock_hold().clone();
-        runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))
+        let value = runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))?;
+        // What the value holds may need the runtime where it is dropped.
+        let _inside = runtime.enter();
+        Ok(value.report())
     });
     finish(cx, outcome)
 }
 
 /// Runs the test of a plain `fn`: its parameters are made on the runtime, its body runs outside of it.
 #[track_caller]
-pub fn run_blocking<P, T: 'static>(
+pub fn run_blocking<P, T: Termination>(
     test: &'static Test,
     params: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<P>>,
     body: impl FnOnce(P) -> T,
-) -> T {
+) -> ExitCode {
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, runtime::build_beside, |cx, runtime, _| {
         let params = runtime.block_on(params(cx))?;
         // Pools need a runtime where they are dropped; a body may start one of its own all the same.
         let _inside = runtime.enter();
-        Ok(body(params))
+        Ok(body(params).report())
     });
     finish(cx, outcome)
 }
 
-/// What the body came to: a value, its own panic, or a failure of the harness.
-type Outcome<T> = crate::Result<Result<T, Box<dyn Any + Send>>>;
+/// What the body came to: what its value tells the runner, its own panic, or a failure of the harness.
+type Outcome = crate::Result<Result<ExitCode, Box<dyn Any + Send>>>;
 
 /// Gives the body a runtime of its own, and ends it with all its tasks.
-fn live<T>(
+fn live(
     cx: &mut Context,
     build: fn(&Test, &ClockHold) -> std::io::Result<Runtime>,
-    body: impl FnOnce(&mut Context, &Runtime, Option<&mut Deadline>) -> crate::Result<T>,
-) -> Outcome<T> {
+    body: impl FnOnce(&mut Context, &Runtime, Option<&mut Deadline>) -> crate::Result<ExitCode>,
+) -> Outcome {
     let test = cx.test();
     let runtime = build(test, cx.clock_hold()).map_err(RunError::Runtime)?;
     let mut deadline = match test.timeout {
@@ -84,10 +90,9 @@ fn live<T>(
         None => None,
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| body(cx, &runtime, deadline.as_mut())));
-    runtime::end(runtime);
     // A body that blocks its thread is not stopped, but told.
     let late = deadline.is_some_and(|mut deadline| deadline.has_passed());
-    match outcome {
+    let outcome = match outcome {
         Ok(Ok(_)) if late => Err(timeout(test)),
         Ok(result) => result.map(Ok),
         Err(panic) => {
@@ -96,6 +101,21 @@ fn live<T>(
             }
             Ok(Err(panic))
         }
+    };
+    if has_failed(test, &outcome) {
+        // While its sessions are as the body left them.
+        cx.look();
+    }
+    runtime::end(runtime);
+    outcome
+}
+
+/// Whether the runner will call it a failure.
+fn has_failed(test: &Test, outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(Ok(code)) => *code != ExitCode::SUCCESS || test.should_panic.is_some(),
+        Ok(Err(panic)) => !test.should_panic.is_some_and(|expected| message(&**panic).contains(expected)),
+        Err(_) => true,
     }
 }
 
@@ -111,20 +131,26 @@ fn timeout(test: &Test) -> crate::Error {
 }
 
 #[track_caller]
-fn finish<T: 'static>(cx: Context, outcome: Outcome<T>) -> T {
+fn finish(cx: Context, outcome: Outcome) -> ExitCode {
     let test = cx.test();
+    let failed = has_failed(test, &outcome);
     let message = outcome.as_ref().ok().and_then(|body| body.as_ref().err()).map(|panic| message(&**panic));
-    let closed = cx.close(message.as_deref());
-    match (outcome, closed) {
-        (Ok(Ok(value)), Ok(())) => value,
-        (Ok(Ok(_)), Err(error)) | (Err(error), Ok(())) => fail(test, &error),
+    let Closed { result, report } = cx.close(failed, message.as_deref());
+    match (outcome, result) {
+        (Ok(Ok(_)), Err(error)) if !failed => fail(test, &error, report.failed()),
+        (Ok(Ok(code)), closed) => {
+            warn(closed);
+            eprint!("{}", report.of(failed));
+            code
+        }
         (Ok(Err(panic)), closed) => {
             warn(closed);
+            eprint!("{}", report.of(failed));
             resume_unwind(panic)
         }
         (Err(error), closed) => {
             warn(closed);
-            fail(test, &error)
+            fail(test, &error, report.failed())
         }
     }
 }
@@ -144,13 +170,10 @@ fn warn(closed: crate::Result<()>) {
 
 /// Fails the test at its own line. Where the runner expects a panic, not panicking is what fails.
 #[track_caller]
-fn fail<T: 'static>(test: &Test, error: &crate::Error) -> T {
-    let mut unit = Some(());
-    match (&mut unit as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take) {
-        Some(value) if test.should_panic => {
-            eprintln!("ptest: {error:?}");
-            value
-        }
-        _ => panic!("{error:?}"),
+fn fail(test: &Test, error: &crate::Error, report: impl Display) -> ExitCode {
+    if test.should_panic.is_none() {
+        panic!("{error:?}\n{report}");
     }
+    eprint!("ptest: {error:?}\n{report}");
+    ExitCode::SUCCESS
 }

@@ -23,8 +23,9 @@ pub struct Test {
     pub flavor: Flavor,
     /// Whether the body's clock starts paused (`tokio::time::pause`).
     pub start_paused: bool,
-    /// Whether the function carries `#[should_panic]`: then a failure of the harness must not be a panic.
-    pub should_panic: bool,
+    /// What the function's `#[should_panic]` expects the panic to say, if it has one: then a failure of the harness must not
+    /// be a panic.
+    pub should_panic: Option<&'static str>,
 }
 
 /// Where a test's schema comes from: the arguments `migrations` and `migrator`.
@@ -94,7 +95,7 @@ impl Test {
             timeout: None,
             flavor: Flavor::CurrentThread,
             start_paused: false,
-            should_panic: false,
+            should_panic: None,
         }
     }
 
@@ -150,9 +151,9 @@ impl Test {
         self
     }
 
-    /// Notes that the runner expects a panic.
-    pub const fn should_panic(mut self) -> Self {
-        self.should_panic = true;
+    /// Notes that the runner expects a panic whose message contains this.
+    pub const fn should_panic(mut self, expected: &'static str) -> Self {
+        self.should_panic = Some(expected);
         self
     }
 }

@@ -12,6 +12,7 @@ mod outcomes;
 mod package;
 mod parameters;
 mod processes;
+mod report;
 mod rerun;
 mod runtime;
 mod sandbox_faults;

@@ -68,17 +68,18 @@ fn should_panic_in_a_plain_function(_pool: PgPool) {
 fn a_panic_is_the_tests_own() {
     let line = inner::PANICS.to_string();
     let outcome = Rerun::test("outcomes::inner::panics").run();
-    outcome.failed().says(&format!("outcomes.rs:{line}:")).says("no user `guest`").never_says("ptest:");
+    outcome.failed().says(&format!("outcomes.rs:{line}:")).says("no user `guest`").never_says("help:");
+    outcome.says("ptest: `outcomes::inner::panics` has run no statement");
 }
 
 #[test]
 fn a_panic_of_a_plain_function_is_its_own() {
-    Rerun::test("outcomes::inner::panics_without_async").run().failed().says("no user `root`").never_says("ptest:");
+    Rerun::test("outcomes::inner::panics_without_async").run().failed().says("no user `root`").never_says("help:");
 }
 
 #[test]
 fn a_payload_that_is_no_text_is_the_tests_own() {
-    Rerun::test("outcomes::inner::panics_with_a_number").run().failed().says("Box<dyn Any>").never_says("ptest:");
+    Rerun::test("outcomes::inner::panics_with_a_number").run().failed().says("Box<dyn Any>").never_says("help:");
 }
 
 #[test]
@@ -87,12 +88,12 @@ fn an_error_is_the_tests_own() {
         .run()
         .failed()
         .says(r#"Error: "no such user""#)
-        .never_says("ptest:");
+        .never_says("help:");
 }
 
 #[test]
 fn an_exit_code_is_the_tests_own() {
-    Rerun::test("outcomes::inner::returns_three").run().failed().never_says("ptest:");
+    Rerun::test("outcomes::inner::returns_three").run().failed().never_says("help:");
 }
 
 #[test]

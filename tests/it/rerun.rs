@@ -11,6 +11,7 @@ use crate::package::Package;
 /// A run of ignored tests of this binary, still to be started.
 pub(crate) struct Rerun {
     command: Command,
+    captured: bool,
 }
 
 /// What came of it.
@@ -41,10 +42,10 @@ impl Rerun {
     /// The same of another copy of this binary.
     pub(crate) fn of(binary: &std::path::Path, filter: &[&str]) -> Rerun {
         let mut command = Command::new(binary);
-        command.args(filter).args(["--ignored", "--nocapture"]);
+        command.args(filter).args(["--ignored"]);
         // Whatever the suite itself runs on.
         command.env_remove("RUST_TEST_THREADS").env_remove("RUST_BACKTRACE");
-        Rerun { command }
+        Rerun { command, captured: false }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Rerun {
@@ -67,6 +68,19 @@ impl Rerun {
         self.env(STATEMENTS, statements.join(";\n"))
     }
 
+    /// Lets the runner hold what tests print, and show it of those that fail.
+    pub(crate) fn captured(mut self) -> Rerun {
+        self.captured = true;
+        self
+    }
+
+    fn command(mut self) -> Command {
+        if !self.captured {
+            self.command.arg("--nocapture");
+        }
+        self.command
+    }
+
     /// Runs at most this number of tests at once.
     pub(crate) fn threads(mut self, threads: usize) -> Rerun {
         self.command.arg(format!("--test-threads={threads}"));
@@ -79,15 +93,15 @@ impl Rerun {
     }
 
     /// Runs it to its end.
-    pub(crate) fn run(mut self) -> Outcome {
-        let output = self.command.output().unwrap();
+    pub(crate) fn run(self) -> Outcome {
+        let output = self.command().output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         Outcome::new(output.status, text.into_owned())
     }
 
     /// Starts it.
-    pub(crate) fn start(mut self) -> Running {
-        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(self) -> Running {
+        let mut child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
         let stderr = std::thread::spawn(move || {

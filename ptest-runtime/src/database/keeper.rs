@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lease::{self, Leased};
 use super::{Leak, idle};
+use crate::report::{Kept, Scene};
 use crate::server::{Address, Admin};
 use crate::template::Schema;
 
@@ -14,10 +15,12 @@ pub(super) enum Order {
     Lease { schema: Schema, reply: oneshot::Sender<crate::Result<String>> },
     /// Give the test a number that no other has.
     Number { first: u32, reply: oneshot::Sender<crate::Result<u32>> },
+    /// Tell what the test's connections are at.
+    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Scene> },
     /// End the test's connections: its time is up.
     Stop,
     /// Throw the database away, and be idle again under this address.
-    Close { reply: oneshot::Sender<Vec<Leak>>, orders: mpsc::UnboundedSender<Order> },
+    Close { failed: bool, reply: oneshot::Sender<(Vec<Leak>, Option<Kept>)>, orders: mpsc::UnboundedSender<Order> },
 }
 
 /// Starts a keeper; it ends with the last sender of its orders.
@@ -53,13 +56,20 @@ impl Keeper {
                         let _ = reply.send(lease::number(admin, first).await);
                     }
                 }
+                Order::Look { timed_out, reply } => {
+                    let mut scene = Scene::now(timed_out);
+                    if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
+                        scene.look_through(admin, &leased.name).await;
+                    }
+                    let _ = reply.send(scene);
+                }
                 Order::Stop => {
                     if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
                         lease::stop(admin, leased).await;
                     }
                 }
-                Order::Close { reply, orders } => {
-                    if !self.close(Some(reply)).await {
+                Order::Close { failed, reply, orders } => {
+                    if !self.close(failed, Some(reply)).await {
                         return;
                     }
                     idle(|all| all.entry(self.server.clone()).or_default().push(orders));
@@ -67,7 +77,7 @@ impl Keeper {
             }
         }
         // A test that could not be opened.
-        self.close(None).await;
+        self.close(false, None).await;
     }
 
     async fn lease(&mut self, schema: Schema) -> crate::Result<String> {
@@ -81,7 +91,8 @@ impl Keeper {
     }
 
     /// Whether the connection can serve another test.
-    async fn close(&mut self, reply: Option<oneshot::Sender<Vec<Leak>>>) -> bool {
+    async fn close(&mut self, failed: bool, reply: Option<oneshot::Sender<(Vec<Leak>, Option<Kept>)>>) -> bool {
+        let _ = failed;
         let (Some(admin), Some(leased)) = (&mut self.admin, self.leased.take()) else { return false };
         let leaks = match &reply {
             Some(_) => lease::leaks(admin, &leased).await.unwrap_or_default(),
@@ -90,7 +101,7 @@ impl Keeper {
         let sent = lease::throw_away(admin, &leased).await;
         // From here on the server needs nobody.
         if let Some(reply) = reply {
-            let _ = reply.send(leaks);
+            let _ = reply.send((leaks, None));
         }
         sent.is_ok() && lease::thrown_away(admin).await.is_ok()
     }

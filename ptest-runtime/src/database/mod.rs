@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Config;
 use crate::lease::LeaseError;
 use crate::reaper;
+use crate::report::{Kept, Scene};
 use crate::server::Address;
 use crate::template::Schema;
 use keeper::Order;
@@ -75,6 +76,10 @@ impl OwnDatabase {
         &self.name
     }
 
+    pub(crate) fn server(&self) -> &Address {
+        &self.server
+    }
+
     /// Where clients of the test find the database: on the server itself.
     pub(crate) fn address(&self) -> Address {
         Address { database: self.name.clone(), ..self.server.clone() }
@@ -93,15 +98,22 @@ impl OwnDatabase {
 
     /// Throws the database away, and tells which connections to it were still open. Blocks the thread of the test, whose
     /// runtime is gone.
-    pub(crate) fn close(self) -> Vec<Leak> {
-        let (reply, leaks) = oneshot::channel();
+    pub(crate) fn close(self, failed: bool) -> (Vec<Leak>, Option<Kept>) {
+        let (reply, closed) = oneshot::channel();
         let orders = self.orders.clone();
-        let _ = self.orders.send(Order::Close { reply, orders });
-        leaks.blocking_recv().unwrap_or_default()
+        let _ = self.orders.send(Order::Close { failed, reply, orders });
+        closed.blocking_recv().unwrap_or_default()
     }
 }
 
 impl Stopper {
+    /// What the test's connections are at; `None`: the keeper is gone.
+    pub(crate) fn look(&self, timed_out: bool) -> Option<Scene> {
+        let (reply, scene) = std::sync::mpsc::sync_channel(1);
+        self.0.send(Order::Look { timed_out, reply }).ok()?;
+        scene.recv().ok()
+    }
+
     /// Ends the connections.
     pub(crate) fn stop(&self) {
         let _ = self.0.send(Order::Stop);

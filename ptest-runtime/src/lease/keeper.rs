@@ -8,6 +8,7 @@ use super::registry::Reserved;
 use super::sequences::{Sequences, Which};
 use super::slot::{Loss, Opened, Order, Verdict};
 use super::{LeaseError, detach};
+use crate::report::Scene;
 use crate::sandbox::{Backend, Constraints, Lost, PATIENCE, Sandbox};
 use crate::server::Address;
 use crate::socket::Socket;
@@ -47,13 +48,14 @@ impl Keeper {
                         let _ = reply.send(sandbox.activity().await);
                     }
                 }
+                Order::Look { timed_out, reply } => drop(reply.send(self.look(timed_out).await)),
                 Order::Interrupt => {
                     if let Some((sandbox, _)) = &self.sandbox {
                         sandbox.interrupt();
                     }
                 }
-                Order::Close { reply } => {
-                    let verdict = self.close().await;
+                Order::Close { failed, reply } => {
+                    let verdict = self.close(failed).await;
                     if let Some(loss) = &verdict.lost {
                         self.give_up(loss).await;
                         // The connection and the number are gone before anyone hears of it.
@@ -78,7 +80,17 @@ impl Keeper {
         Ok(opened)
     }
 
-    async fn close(&mut self) -> Verdict {
+    async fn look(&self, timed_out: bool) -> Scene {
+        let mut scene = Scene::now(timed_out);
+        scene.record = self.sandbox.as_ref().map(|(sandbox, _)| sandbox.record());
+        if timed_out {
+            scene.look_at_server(&self.server, &self.database).await;
+        }
+        scene
+    }
+
+    async fn close(&mut self, failed: bool) -> Verdict {
+        let _ = failed;
         let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::broken("no test was open") };
         drop(socket);
         let remains = sandbox.close().await;
@@ -91,7 +103,7 @@ impl Keeper {
                 rolled_back.err().map(Loss::from)
             }
         };
-        Verdict { lost, leaked: remains.leaked }
+        Verdict { lost, leaked: remains.leaked, record: remains.record, kept: None }
     }
 
     /// Lets the server roll back by ending the connection. Where the transaction has ended already, what the test did is

@@ -10,7 +10,8 @@ use super::LeaseError;
 use super::acquire::{self, Attempt};
 use super::keeper::Keeper;
 use super::registry::Reserved;
-use crate::sandbox::{Activity, Lost};
+use crate::report::{Kept, Scene};
+use crate::sandbox::{Activity, Lost, Record};
 use crate::server::Address;
 use crate::template::Schema;
 
@@ -30,10 +31,12 @@ pub(super) enum Order {
     Open { reply: oneshot::Sender<Result<Opened, LeaseError>> },
     /// Tell what the sandbox is at.
     Probe { reply: std::sync::mpsc::SyncSender<Activity> },
+    /// Tell what its sessions are at, and, of a test whose time is up, what the server is at.
+    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Scene> },
     /// End its sessions: the test's time is up.
     Interrupt,
     /// End the sandbox: audit, roll back, reset.
-    Close { reply: oneshot::Sender<Verdict> },
+    Close { failed: bool, reply: oneshot::Sender<Verdict> },
 }
 
 /// Where clients find the sandbox.
@@ -55,6 +58,13 @@ impl Prober {
         activity.recv().ok()
     }
 
+    /// What the sandbox's sessions are at; `None`: it is gone.
+    pub(crate) fn look(&self, timed_out: bool) -> Option<Scene> {
+        let (reply, scene) = std::sync::mpsc::sync_channel(1);
+        self.0.send(Order::Look { timed_out, reply }).ok()?;
+        scene.recv().ok()
+    }
+
     /// Ends the sandbox's sessions.
     pub(crate) fn interrupt(&self) {
         let _ = self.0.send(Order::Interrupt);
@@ -68,6 +78,10 @@ pub(crate) struct Verdict {
     /// Connections that were still open when the body had returned.
     #[expect(dead_code, reason = "for the audit's findings")]
     pub(crate) leaked: usize,
+    /// What its sessions said.
+    pub(crate) record: Record,
+    /// It was to be kept for the user.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// Why ptest can no longer vouch for a database.
@@ -129,16 +143,17 @@ impl Slot {
     }
 
     /// Ends the sandbox. Blocks the thread of the test, whose runtime is gone.
-    pub(crate) fn close(&self) -> Verdict {
+    pub(crate) fn close(&self, failed: bool) -> Verdict {
         let (reply, verdict) = oneshot::channel();
-        let _ = self.orders.send(Order::Close { reply });
+        let _ = self.orders.send(Order::Close { failed, reply });
         verdict.blocking_recv().unwrap_or_else(|_| Verdict::broken("the thread that held the database has ended"))
     }
 }
 
 impl Verdict {
     pub(super) fn broken(why: &str) -> Self {
-        Verdict { lost: Some(Loss::Broken(why.to_owned())), leaked: 0 }
+        let lost = Some(Loss::Broken(why.to_owned()));
+        Verdict { lost, leaked: 0, record: Record::default(), kept: None }
     }
 }
 

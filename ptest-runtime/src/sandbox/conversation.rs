@@ -13,6 +13,7 @@ use super::backend::{Backend, HIGH_WATER, broken, poll_write};
 use super::frame::{Frame, Input, Piece};
 use super::session::Session;
 use super::signals::{Signal, Signals};
+use super::tap::Tap;
 use super::turn::Turns;
 
 /// A transport of a session.
@@ -25,6 +26,7 @@ pub(super) struct Client {
     pub(super) stream: Box<dyn Transport>,
     pub(super) input: Input,
     pub(super) out: BytesMut,
+    pub(super) tap: Tap,
     /// It will send nothing more.
     pub(super) finished: bool,
     /// It reads nothing more.
@@ -51,9 +53,19 @@ impl Client {
             stream,
             input: Input::of_client(),
             out: BytesMut::with_capacity(8 * 1024),
+            tap: Tap::default(),
             finished: false,
             deaf: false,
         }
+    }
+
+    /// The next of what has been read.
+    pub(super) fn next(&mut self) -> io::Result<Option<Piece>> {
+        let piece = self.input.next()?;
+        if let Some(Piece::Frame(frame) | Piece::Head(frame)) = &piece {
+            self.tap.sent(frame);
+        }
+        Ok(piece)
     }
 
     /// Reads more; `false`: the client has finished.
@@ -66,13 +78,16 @@ impl Client {
 
     /// Writes all that waits. A client that is gone is found out when it is read from.
     pub(super) async fn flush(&mut self) {
+        self.tap.look(&self.out);
         while !self.out.is_empty() && !self.deaf {
             self.deaf = self.stream.write_buf(&mut self.out).await.is_err();
         }
         self.out.clear();
+        self.tap.left(0);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> bool {
+        self.tap.look(&self.out);
         if self.deaf {
             self.out.clear();
         }
@@ -80,6 +95,7 @@ impl Client {
             self.deaf = true;
             true
         });
+        self.tap.left(self.out.len());
         wrote | (room && !self.finished && self.poll_read(cx))
     }
 
@@ -150,7 +166,7 @@ fn pass_on(session: &mut Session, client: &mut Client, backend: &mut Backend) ->
         session.server(&piece, link, &mut client.out).map_err(End::Lost)?;
     }
     while session.may_send() && !session.ended && link.out.len() < HIGH_WATER {
-        let next = client.input.next().map_err(|e| End::Malformed(e.to_string()))?;
+        let next = client.next().map_err(|e| End::Malformed(e.to_string()))?;
         let Some(piece) = next else { break };
         session.client(&piece, client.input.missing(), link).map_err(|e| End::Malformed(e.0))?;
         session.put_local(link, &mut client.out);

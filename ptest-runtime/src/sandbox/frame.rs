@@ -117,7 +117,7 @@ impl Input {
 }
 
 /// The tag and total length of the frame at the front of `bytes`.
-fn header(bytes: &[u8]) -> io::Result<Option<(u8, usize)>> {
+pub(super) fn header(bytes: &[u8]) -> io::Result<Option<(u8, usize)>> {
     if bytes.len() < 5 {
         return Ok(None);
     }

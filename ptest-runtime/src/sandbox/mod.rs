@@ -16,6 +16,7 @@
 //! | `session`, `extended` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
 //! | `turn` | who may use the backend |
+//! | `log`, `tap` | the last statements, for the report of a test that fails |
 //! | `backend`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
@@ -47,6 +48,7 @@ mod conversation;
 mod expect;
 mod extended;
 mod frame;
+mod log;
 mod reports;
 mod script;
 mod serve;
@@ -55,6 +57,7 @@ mod settings;
 mod signals;
 mod sql;
 mod startup;
+mod tap;
 mod turn;
 
 pub(crate) use answers::Lost;
@@ -62,6 +65,7 @@ pub(crate) use backend::Backend;
 pub(crate) use commit::Constraints;
 pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
+pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
 pub(crate) use turn::PATIENCE;
 
 use std::cell::{Cell, RefCell};
@@ -73,6 +77,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use commit::Duties;
 use conversation::Client;
+use log::Log;
 use signals::Signals;
 use turn::Turns;
 
@@ -98,6 +103,7 @@ struct Shared {
     database: String,
     duties: Rc<RefCell<Duties>>,
     signals: Signals,
+    log: Rc<Log>,
     last_id: Cell<u32>,
     secret: i32,
     sessions: RefCell<Vec<JoinHandle<()>>>,
@@ -122,6 +128,7 @@ pub(crate) struct Remains {
     pub(crate) lost: Option<Lost>,
     /// Sessions that had to be ended because their clients would not.
     pub(crate) leaked: usize,
+    pub(crate) record: Record,
 }
 
 impl Sandbox {
@@ -142,6 +149,7 @@ impl Sandbox {
             database: database.to_owned(),
             duties: Rc::new(RefCell::new(Duties::new(constraints))),
             signals: Signals::default(),
+            log: Rc::default(),
             last_id: Cell::new(0),
             secret,
             sessions: RefCell::new(Vec::new()),
@@ -174,6 +182,11 @@ impl Sandbox {
         Activity { busy: self.shared.turns.is_busy(), count: self.shared.turns.taken() }
     }
 
+    /// What its sessions have said, and how they are.
+    pub(crate) fn record(&self) -> Record {
+        self.shared.log.copy()
+    }
+
     /// Ends every session at once; the sandbox is still to be closed.
     pub(crate) fn interrupt(&self) {
         self.shared.signals.close();
@@ -188,11 +201,12 @@ impl Sandbox {
         let sessions = self.shared.sessions.take();
         let leaked = leave(sessions, &self.shared).await;
         let lost = self.shared.lost.take();
+        let record = self.shared.log.take();
         let backend = match Rc::try_unwrap(self.shared) {
             Ok(shared) => Some(shared.turns.into_backend()),
             Err(_) => None,
         };
-        Remains { backend, lost, leaked }
+        Remains { backend, lost, leaked, record }
     }
 }
 

@@ -46,6 +46,7 @@ impl Shared {
                 return report.put(&mut client.out);
             }
         };
+        client.tap.begin(&self.log, id);
         let end = match self.welcome(&mut session, client).await {
             Ok(()) => self.talk(&mut session, client).await,
             Err(end) => Err(end),
@@ -113,7 +114,7 @@ impl Shared {
     async fn talk(&self, session: &mut Session, client: &mut Client) -> Result<(), End> {
         loop {
             // What has been read is looked at in place: it may need no backend.
-            while let Some(piece) = client.input.next().map_err(|e| End::Malformed(e.to_string()))? {
+            while let Some(piece) = client.next().map_err(|e| End::Malformed(e.to_string()))? {
                 let alone = match &piece {
                     Piece::Frame(frame) => session.answer_alone(frame, &mut client.out),
                     Piece::Data { .. } => true,
@@ -142,6 +143,7 @@ impl Shared {
         client.flush().await;
         self.signals.forget(session.id);
         let sql = preview(&first);
+        client.tap.waits(&sql);
         let turn = tokio::select! {
             biased;
             turn = self.turns.take(session.id, &sql) => turn,
@@ -150,6 +152,7 @@ impl Shared {
                 Signal::Cancelled => Err(Report::error("57014", "canceling statement due to user request")),
             },
         };
+        client.tap.waited();
         let mut backend = match turn {
             Ok(backend) => backend,
             Err(report) => return self.refuse(session, client, &first, &report).await,
@@ -176,7 +179,7 @@ impl Shared {
         report.put(&mut client.out);
         let mut waiting = !matches!(first, Piece::Frame(f) if f.tag() == b'Q' || f.tag() == b'F');
         while waiting {
-            match client.input.next().map_err(|e| End::Malformed(e.to_string()))? {
+            match client.next().map_err(|e| End::Malformed(e.to_string()))? {
                 Some(Piece::Frame(f)) => waiting = f.tag() != b'S',
                 Some(_) => {}
                 None => {

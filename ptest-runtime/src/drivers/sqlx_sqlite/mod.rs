@@ -10,7 +10,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
@@ -110,6 +110,11 @@ impl SqliteTest {
         // Other clients would take sqlx's own parameters for a part of the file's name.
         url.set_query(None);
         Ok(SqliteUrl::new(url.into(), self.slot.path()))
+    }
+
+    /// The file that the test has.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.slot.path()
     }
 
     /// Ends the test's use of the slot, after everything that the test made is gone. `failure` is the message of a body

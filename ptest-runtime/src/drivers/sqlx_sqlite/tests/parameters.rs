@@ -25,7 +25,7 @@ fn test_with<P: FromContext>(body: impl AsyncFn(P) + 'static) {
             body(P::from_context(cx).await?).await;
             Ok(())
         })
-    })
+    });
 }
 
 #[test]
@@ -301,6 +301,6 @@ fn a_paused_clock_waits_for_sqlite() {
                 assert_eq!(start.elapsed().as_secs(), 3600);
                 Ok(())
             })
-        })
+        });
     }
 }
