@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use ptest::__private::{Migrations, Test, run};
+use ptest::__private::{Migrations, Test, report, run};
 use ptest::FromContext;
 use sqlx::PgPool;
 
@@ -15,20 +15,20 @@ static TEST: Test = Test::new("bench::per_test", env!("CARGO_MANIFEST_DIR")).mig
 fn main() {
     println!("| body | p50 | p95 |\n|---|---|---|");
     row("empty, on a pool", 3000, || {
-        run(&TEST, |cx| Box::pin(async { PgPool::from_context(cx).await.map(drop) }));
+        run(&TEST, |cx| Box::pin(async { PgPool::from_context(cx).await.map(|_| report(())) }));
     });
     row("insert and count", 1000, || {
         run(&TEST, |cx| {
             Box::pin(async {
                 let pool = PgPool::from_context(cx).await?;
                 let mut connection = pool.acquire().await.map_err(ptest::Error::other)?;
-                bench::insert_and_count(&mut connection).await.map_err(ptest::Error::other)
+                bench::insert_and_count(&mut connection).await.map(|_| report(())).map_err(ptest::Error::other)
             })
         });
     });
     let before = resident();
     for _ in 0..10_000 {
-        run(&TEST, |cx| Box::pin(async { PgPool::from_context(cx).await.map(drop) }));
+        run(&TEST, |cx| Box::pin(async { PgPool::from_context(cx).await.map(|_| report(())) }));
     }
     println!("\n10,000 tests: resident memory grew by {} KiB", resident().saturating_sub(before));
 }

@@ -105,15 +105,15 @@ fn server_url() -> Result<String> {
     static TEST: ptest::__private::Test = ptest::__private::Test::new("bench::server", env!("CARGO_MANIFEST_DIR"))
         .migrations(ptest::__private::Migrations::None);
     let sql = "SELECT current_setting('unix_socket_directories'), current_setting('port')";
-    let mut found = (String::new(), String::new());
+    let (tell, told) = std::sync::mpsc::channel();
     ptest::__private::run(&TEST, |cx| {
-        Box::pin(async {
+        Box::pin(async move {
             let pool = <sqlx::PgPool as ptest::FromContext>::from_context(cx).await?;
-            found = sqlx::query_as(sql).fetch_one(&pool).await.map_err(ptest::Error::other)?;
-            Ok(())
+            let found = sqlx::query_as(sql).fetch_one(&pool).await.map_err(ptest::Error::other)?;
+            tell.send(found).map(ptest::__private::report).map_err(ptest::Error::other)
         })
     });
-    let (folder, port) = found;
+    let (folder, port): (String, String) = told.recv()?;
     Ok(format!("postgres://postgres@{}:{port}/postgres", folder.replace('/', "%2F")))
 }
 

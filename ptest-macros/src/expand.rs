@@ -126,32 +126,34 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
         .iter()
         .map(|Param { ty, .. }| quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?));
     let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
-    // A type that the runner does not know is an error at that type.
-    let runner = |name: &str| match &item.sig.output {
-        ReturnType::Type(_, ty) => Ident::new(name, located(ty)),
-        ReturnType::Default => Ident::new(name, Span::call_site()),
+    // A value that the runner cannot take is an error at its type.
+    let value = match &item.sig.output {
+        ReturnType::Type(_, ty) => Ident::new("__value", Span::mixed_site().located_at(ty.span())),
+        ReturnType::Default => Ident::new("__value", Span::mixed_site()),
     };
 
     if item.sig.asyncness.is_some() {
-        let run = runner("run");
         quote! {
-            #krate::__private::#run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
+            #krate::__private::run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
                 #(let #bindings = #made;)*
                 #krate::__private::start_body(__cx);
-                #ok(#name(#(#passed),*).await)
+                let #value = #name(#(#passed),*).await;
+                #ok(#krate::__private::report(#value))
             }))
         }
     } else {
-        let run = runner("run_blocking");
         quote! {
-            #krate::__private::#run(
+            #krate::__private::run_blocking(
                 &__TEST,
                 |__cx| ::std::boxed::Box::pin(async move {
                     #(let #names = #made;)*
                     #krate::__private::start_body(__cx);
                     #ok((#(#names,)*))
                 }),
-                |(#(#bindings,)*)| #name(#(#passed),*),
+                |(#(#bindings,)*)| {
+                    let #value = #name(#(#passed),*);
+                    #krate::__private::report(#value)
+                },
             )
         }
     }

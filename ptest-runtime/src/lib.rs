@@ -34,7 +34,7 @@ pub use sqlite::SqliteUrl;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::context::{param, start_body};
-    pub use crate::run::{run, run_blocking};
+    pub use crate::run::{report, run, run_blocking};
     pub use crate::test::{Flavor, Isolation, Migrations, Script, Test};
 }
 

@@ -42,36 +42,38 @@ impl RunError {
 
 /// Runs the test of an `async fn`.
 #[track_caller]
-pub fn run<T: Termination + 'static>(
+pub fn run(
     test: &'static Test,
-    body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<T>>,
+    body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<ExitCode>>,
 ) -> ExitCode {
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, runtime::build, |cx, runtime, deadline| {
         let hold = cx.clock_hold().clone();
-        let value = runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))?;
-        // What the value holds may need the runtime where it is dropped.
-        let _inside = runtime.enter();
-        Ok(value.report())
+        runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))
     });
     finish(cx, outcome)
 }
 
 /// Runs the test of a plain `fn`: its parameters are made on the runtime, its body runs outside of it.
 #[track_caller]
-pub fn run_blocking<P, T: Termination>(
+pub fn run_blocking<P>(
     test: &'static Test,
     params: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<P>>,
-    body: impl FnOnce(P) -> T,
+    body: impl FnOnce(P) -> ExitCode,
 ) -> ExitCode {
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, runtime::build_beside, |cx, runtime, _| {
         let params = runtime.block_on(params(cx))?;
         // Pools need a runtime where they are dropped; a body may start one of its own all the same.
         let _inside = runtime.enter();
-        Ok(body(params).report())
+        Ok(body(params))
     });
     finish(cx, outcome)
+}
+
+/// Does with a body's value what the runner would do: says what is wrong with it, before ptest says the rest.
+pub fn report(value: impl Termination) -> ExitCode {
+    value.report()
 }
 
 /// What the body came to: what its value tells the runner, its own panic, or a failure of the harness.

@@ -1,6 +1,7 @@
 //! The parameters, alone and side by side.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn test_with<P: FromContext>(body: impl AsyncFn(P) + 'static) {
     run(&EMPTY, |cx: &mut Context| {
         Box::pin(async move {
             body(P::from_context(cx).await?).await;
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         })
     });
 }
@@ -49,7 +50,7 @@ fn every_parameter_can_be_asked_for() {
                 let pool = SqlitePoolOptions::from_context(cx).await?;
                 let options = SqliteConnectOptions::from_context(cx).await?;
                 pool.connect_with(options).await.unwrap().execute("create table t (x)").await.unwrap();
-                Ok(())
+                Ok(ExitCode::SUCCESS)
             })
         });
     }
@@ -299,7 +300,7 @@ fn a_paused_clock_waits_for_sqlite() {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 assert!(ticks.is_finished());
                 assert_eq!(start.elapsed().as_secs(), 3600);
-                Ok(())
+                Ok(ExitCode::SUCCESS)
             })
         });
     }
