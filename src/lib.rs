@@ -4,7 +4,7 @@
 pub use ptest_macros::db_test;
 #[cfg(feature = "sqlx-sqlite")]
 pub use ptest_runtime::SqliteUrl;
-pub use ptest_runtime::{Context, Error, FromContext, PgUrl, Result, TestDatabase};
+pub use ptest_runtime::{Context, Error, FromContext, Migrator, PgUrl, Result, TestDatabase};
 
 #[doc(hidden)]
 pub use ptest_runtime::__private;

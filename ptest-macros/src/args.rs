@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
+use syn::{Error, Expr, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
 
 use crate::fixtures;
 use crate::item::combined;
@@ -16,6 +16,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("migrations", r#"migrations = "dir" | false"#),
     ("migrator", "migrator = path::TO_MIGRATOR"),
     ("seed", r#"seed("a", "b")"#),
+    ("setup", "setup = path::to::function"),
     ("fixtures", r#"fixtures("a", "b")"#),
     ("isolation", r#"isolation = "transaction" | "database""#),
     ("timeout", r#"timeout = "5s""#),
@@ -35,6 +36,7 @@ pub(crate) struct Args {
     pub(crate) migrations: Option<Migrations>,
     /// Paths relative to the source file, each where the user wrote it.
     pub(crate) seed: Vec<LitStr>,
+    pub(crate) setup: Option<Setup>,
     /// The same.
     pub(crate) fixtures: Vec<LitStr>,
     pub(crate) isolation: Option<Isolation>,
@@ -56,6 +58,12 @@ pub(crate) enum Migrations {
     Dir(LitStr),
     None,
     Migrator(Path),
+}
+
+/// The function, and the expression that says which version of it this is.
+pub(crate) struct Setup {
+    pub(crate) function: Path,
+    pub(crate) version: Option<Expr>,
 }
 
 #[derive(PartialEq)]
@@ -126,6 +134,7 @@ impl Given {
             "migrations" => args.migrations = Some(migrations(value)?),
             "migrator" => args.migrations = Some(Migrations::Migrator(migrator(value)?)),
             "seed" => args.seed.extend(value.list(fixtures::parse)?),
+            "setup" => args.setup = Some(setup(value)?),
             "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
             "isolation" => args.isolation = Some(isolation(value)?),
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
@@ -233,6 +242,27 @@ fn migrator(value: &Value) -> Result<Path> {
     } else {
         value.parse_with(Path::parse)
     }
+}
+
+/// `= path`, or `(path, version = expression)`.
+fn setup(value: &Value) -> Result<Setup> {
+    if !value.input.peek(token::Paren) {
+        return Ok(Setup { function: value.parse()?, version: None });
+    }
+    value.list(|list| {
+        let form = |error: Error| Error::new(error.span(), "expected `setup(path::to::function, version = \"1\")`");
+        let function = list.parse().map_err(form)?;
+        list.parse::<Token![,]>().map_err(form)?;
+        list.parse::<Ident>()
+            .and_then(|name| match name == "version" {
+                true => list.parse::<Token![=]>().map(drop),
+                false => Err(Error::new(name.span(), "")),
+            })
+            .map_err(form)?;
+        let version = list.parse()?;
+        list.parse::<Option<Token![,]>>()?;
+        Ok(Setup { function, version: Some(version) })
+    })
 }
 
 /// A number with its unit, in whole milliseconds.

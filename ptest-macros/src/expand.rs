@@ -6,9 +6,9 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Ident, LitStr, ReturnType};
+use syn::{Error, Expr, Ident, LitStr, ReturnType};
 
-use crate::args::{Args, CratePath, Flavor, Isolation, Migrations};
+use crate::args::{Args, CratePath, Flavor, Isolation, Migrations, Setup};
 use crate::item::{self, Item, Param};
 
 /// A valid test.
@@ -62,7 +62,8 @@ pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
 
 /// The static that describes the test, with only those arguments that were given.
 fn test(args: &Args, item: &Item) -> TokenStream {
-    let Args { krate, migrations, seed, fixtures, isolation, timeout_ms, flavor, worker_threads, start_paused } = args;
+    let Args { krate, migrations, seed, setup, fixtures, isolation, timeout_ms, flavor, worker_threads, start_paused } =
+        args;
     let name = item.sig.ident.to_string();
     let private = quote!(#krate::__private);
 
@@ -82,6 +83,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         quote!(&[#(#scripts),*])
     };
     let seed = (!seed.is_empty()).then(|| scripts(seed)).map(|scripts| quote!(.seed(#scripts)));
+    let setup = setup.as_ref().map(|setup| self::setup(&private, setup));
     let fixtures = (!fixtures.is_empty()).then(|| scripts(fixtures)).map(|scripts| quote!(.fixtures(#scripts)));
     let isolation = isolation.as_ref().map(|isolation| {
         let isolation = match isolation {
@@ -112,7 +114,23 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #migrations #seed #fixtures #isolation #timeout #flavor #start_paused #should_panic;
+        #migrations #seed #setup #fixtures #isolation #timeout #flavor #start_paused #should_panic;
+    }
+}
+
+/// The function is named, never called by the test itself.
+fn setup(private: &TokenStream, Setup { function, version }: &Setup) -> TokenStream {
+    let path = function.to_token_stream().to_string().replace(' ', "");
+    let version = version.as_ref().map_or_else(|| quote!(""), Expr::to_token_stream);
+    let function = quote_spanned!(located(function)=> #function);
+    quote! {
+        .setup(&#private::Setup {
+            path: #path,
+            package: ::core::concat!(::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")),
+            version: #version,
+            name: || #private::name_of(#function),
+            run: |__cx| #private::call_setup(__cx, #function),
+        })
     }
 }
 

@@ -51,6 +51,7 @@ fn every_argument() {
         migrations = "db/migrations",
         seed("world"),
         seed("./world.sql"),
+        setup(world::build, version = include_str!("world.rs")),
         fixtures("users", "posts.sql"),
         fixtures("./users.sql", "../posts.sql"),
         fixtures(path = "../data", scripts("users", "posts.sql")),
@@ -71,8 +72,13 @@ fn every_argument() {
 
 #[test]
 fn other_values() {
-    let args =
-        quote!(migrator = "crate::MIGRATOR", isolation = "transaction", flavor = "current_thread", start_paused = true);
+    let args = quote!(
+        migrator = "crate::MIGRATOR",
+        setup = build,
+        isolation = "transaction",
+        flavor = "current_thread",
+        start_paused = true
+    );
     insta::assert_snapshot!(expansion(
         args,
         quote!(

@@ -25,6 +25,8 @@ pub struct Context {
     #[cfg(feature = "sqlx-sqlite")]
     sqlite: Option<SqliteTest>,
     clock_hold: ClockHold,
+    /// What it is for; a template has the one database that is given.
+    purpose: Purpose,
     /// What a deadline interrupts, once there is something.
     interrupt: Arc<OnceLock<Interrupt>>,
     /// What the test was at when it failed.
@@ -39,6 +41,25 @@ pub(crate) enum Postgres {
     Slot(Slot, Opened),
     /// A clone of the test's own.
     Own(OwnDatabase),
+    /// A template under construction.
+    Template(Address),
+}
+
+/// What a context is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Test,
+    PostgresTemplate,
+    #[cfg(feature = "sqlx-sqlite")]
+    SqliteTemplate,
+}
+
+/// The setup function asks for the other database.
+#[derive(Debug, thiserror::Error)]
+#[error("it asks for {asks}, but makes a template of {makes}")]
+pub(crate) struct OtherDatabase {
+    asks: &'static str,
+    makes: &'static str,
 }
 
 #[derive(Debug)]
@@ -55,10 +76,24 @@ impl Context {
             #[cfg(feature = "sqlx-sqlite")]
             sqlite: None,
             clock_hold: ClockHold::default(),
+            purpose: Purpose::Test,
             interrupt: Arc::default(),
             scene: Arc::default(),
             begin_deadline: None,
         }
+    }
+
+    /// What a template under construction is set up with.
+    pub(crate) fn of_postgres_template(address: Address) -> Self {
+        let postgres = Some(Postgres::Template(address));
+        Context { postgres, purpose: Purpose::PostgresTemplate, ..Context::new(&TEMPLATE) }
+    }
+
+    /// The same on SQLite.
+    #[cfg(feature = "sqlx-sqlite")]
+    pub(crate) fn of_sqlite_template(path: std::path::PathBuf) -> Self {
+        let sqlite = Some(SqliteTest::of_template(&TEMPLATE, path));
+        Context { sqlite, purpose: Purpose::SqliteTemplate, ..Context::new(&TEMPLATE) }
     }
 
     /// The test's name as the runner prints it: `module::path::function`, without the crate's name.
@@ -95,8 +130,13 @@ impl Context {
     /// The test's PostgreSQL database: leased, open, its fixtures loaded.
     pub(crate) async fn postgres(&mut self) -> crate::Result<&Postgres> {
         if self.postgres.is_none() {
+            if self.purpose != Purpose::Test {
+                return Err(crate::Error::other(OtherDatabase { asks: "PostgreSQL", makes: "SQLite" }));
+            }
             let postgres = self.postgres.insert(Postgres::open(self.test).await?);
-            let _ = self.interrupt.set(postgres.interrupt());
+            if let Some(interrupt) = postgres.interrupt() {
+                let _ = self.interrupt.set(interrupt);
+            }
             // Where one fails, the slot is closed with the test, and as clean as ever.
             for fixture in self.test.fixtures {
                 crate::drivers::fixture::load(postgres, fixture).await?;
@@ -109,6 +149,9 @@ impl Context {
     #[cfg(feature = "sqlx-sqlite")]
     pub(crate) async fn sqlite(&mut self) -> crate::Result<&mut SqliteTest> {
         if self.sqlite.is_none() {
+            if self.purpose != Purpose::Test {
+                return Err(crate::Error::other(OtherDatabase { asks: "SQLite", makes: "PostgreSQL" }));
+            }
             let config = Config::get()?;
             let schema = Schema::known(self.test)?;
             self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
@@ -163,6 +206,9 @@ impl Interrupt {
     }
 }
 
+/// What stands in for a test while a template is made.
+static TEMPLATE: Test = Test::new("ptest::template", env!("CARGO_MANIFEST_DIR")).isolation(Isolation::Database);
+
 /// Called by the generated code between a test's parameters and its body.
 #[doc(hidden)]
 pub fn start_body(cx: &mut Context) {
@@ -210,6 +256,7 @@ impl Postgres {
                 origin: "the test's sandbox".to_owned(),
             },
             Postgres::Own(own) => own.address(),
+            Postgres::Template(address) => address.clone(),
         }
     }
 
@@ -217,6 +264,7 @@ impl Postgres {
         match self {
             Postgres::Slot(slot, _) => slot.database(),
             Postgres::Own(own) => own.name(),
+            Postgres::Template(address) => &address.database,
         }
     }
 
@@ -225,20 +273,22 @@ impl Postgres {
         match self {
             Postgres::Slot(slot, _) => Ok(slot.number()),
             Postgres::Own(own) => own.number(Config::get()?.slot_hint).await,
+            Postgres::Template(_) => Ok(0),
         }
     }
 
     fn prober(&self) -> Option<Prober> {
         match self {
             Postgres::Slot(slot, _) => Some(slot.prober()),
-            Postgres::Own(_) => None,
+            Postgres::Own(_) | Postgres::Template(_) => None,
         }
     }
 
-    fn interrupt(&self) -> Interrupt {
+    fn interrupt(&self) -> Option<Interrupt> {
         match self {
-            Postgres::Slot(slot, _) => Interrupt::Sandbox(slot.prober()),
-            Postgres::Own(own) => Interrupt::Connections(own.stopper()),
+            Postgres::Slot(slot, _) => Some(Interrupt::Sandbox(slot.prober())),
+            Postgres::Own(own) => Some(Interrupt::Connections(own.stopper())),
+            Postgres::Template(_) => None,
         }
     }
 
@@ -266,6 +316,7 @@ impl Postgres {
                 told.kept = kept;
                 (Ok(()), told)
             }
+            Postgres::Template(_) => Ok(()),
         }
     }
 }

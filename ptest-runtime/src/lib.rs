@@ -10,6 +10,7 @@ mod deadline;
 mod drivers;
 mod error;
 mod lease;
+mod migrator;
 mod param;
 mod reaper;
 mod report;
@@ -18,6 +19,7 @@ mod runtime;
 #[allow(dead_code)]
 mod sandbox;
 mod server;
+mod setup;
 mod socket;
 #[cfg(feature = "sqlx-sqlite")]
 mod sqlite;
@@ -26,6 +28,7 @@ mod test;
 
 pub use context::{Context, FromContext};
 pub use error::{Error, Result};
+pub use migrator::Migrator;
 pub use param::{PgUrl, TestDatabase};
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
@@ -35,6 +38,7 @@ pub use sqlite::SqliteUrl;
 pub mod __private {
     pub use crate::context::{param, start_body};
     pub use crate::run::{report, run, run_blocking};
+    pub use crate::setup::{Setup, call_setup, name_of};
     pub use crate::test::{Flavor, Isolation, Migrations, Script, Test};
 }
 

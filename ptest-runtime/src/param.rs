@@ -104,7 +104,7 @@ pub(crate) fn url_of(server: &Address, database: &str) -> String {
 }
 
 /// The URL of a socket: its folder as the escaped host, which libpq, sqlx and tokio-postgres all read.
-fn url(address: &Address) -> String {
+pub(crate) fn url(address: &Address) -> String {
     let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
     let (host, port) = match &address.endpoint {
         Endpoint::Unix { folder, port } => (escape(&folder.to_string_lossy()), port),

@@ -158,7 +158,7 @@ fn finish(cx: Context, outcome: Outcome) -> ExitCode {
 }
 
 /// The message of a panic, where it has one.
-fn message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or_default().to_owned()
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::migrator::AnyMigrator;
+use crate::setup::Setup;
+
 /// One `#[ptest::db_test]` function, as its attribute describes it. Built in a `static` by the generated code.
 #[derive(Debug)]
 pub struct Test {
@@ -13,6 +16,8 @@ pub struct Test {
     pub migrations: Migrations,
     /// SQL scripts that are part of the template, in order.
     pub seed: &'static [Script],
+    /// The function that completes the template.
+    pub setup: Option<&'static Setup>,
     /// SQL scripts to run before the body, in order.
     pub fixtures: &'static [Script],
     /// What keeps the test apart from the others.
@@ -38,8 +43,7 @@ pub enum Migrations {
     /// `migrations = false`: an empty database.
     None,
     /// `migrator = path::TO_MIGRATOR`.
-    #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
-    Migrator(&'static sqlx::migrate::Migrator),
+    Migrator(&'static dyn AnyMigrator),
 }
 
 impl Migrations {
@@ -48,8 +52,7 @@ impl Migrations {
         match (self, other) {
             (Migrations::Default, Migrations::Default) | (Migrations::None, Migrations::None) => true,
             (Migrations::Dir(a), Migrations::Dir(b)) => a == b,
-            #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
-            (Migrations::Migrator(a), Migrations::Migrator(b)) => std::ptr::eq(*a, *b),
+            (Migrations::Migrator(a), Migrations::Migrator(b)) => a.is_same(*b),
             _ => false,
         }
     }
@@ -90,6 +93,7 @@ impl Test {
             manifest_dir,
             migrations: Migrations::Default,
             seed: &[],
+            setup: None,
             fixtures: &[],
             isolation: Isolation::Transaction,
             timeout: None,
@@ -101,7 +105,15 @@ impl Test {
 
     /// Whether the schemas of both are made from the same.
     pub(crate) fn has_schema_of(&self, other: &Test) -> bool {
-        self.manifest_dir == other.manifest_dir && self.migrations.is_same(&other.migrations) && self.seed == other.seed
+        let setup = match (self.setup, other.setup) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.is_same(b),
+            _ => false,
+        };
+        setup
+            && self.manifest_dir == other.manifest_dir
+            && self.migrations.is_same(&other.migrations)
+            && self.seed == other.seed
     }
 
     /// The name as the runner prints it: without the crate's.
@@ -118,6 +130,12 @@ impl Test {
     /// Sets the scripts that are part of the template.
     pub const fn seed(mut self, seed: &'static [Script]) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets the function that completes the template.
+    pub const fn setup(mut self, setup: &'static Setup) -> Self {
+        self.setup = Some(setup);
         self
     }
 

@@ -1,10 +1,11 @@
-//! A migrator of sqlx, made of the migrations that ptest has read.
+//! The migrator of sqlx: one of the user's, and one that is made of the migrations that ptest has read.
 
 use std::collections::BTreeSet;
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
+use crate::migrator::Cause;
 use crate::template::migrations::MigrationSet;
 use crate::template::settings::SqlxSettings;
 
@@ -35,4 +36,33 @@ pub(crate) fn migrator(set: &MigrationSet, settings: &SqlxSettings) -> Migrator 
         migrator.create_schema(schema.clone());
     }
     migrator
+}
+
+impl crate::Migrator for Migrator {
+    fn name(&self) -> &str {
+        "sqlx"
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut text = format!("{:?} {} {:?}", self.table_name, self.no_tx, self.create_schemas);
+        for migration in self.iter().filter(|migration| migration.migration_type.is_up_migration()) {
+            // A checksum may leave out characters that change what the statements do.
+            let length = migration.sql.as_str().len();
+            let Migration { version, description, checksum, no_tx, .. } = migration;
+            text += &format!("\n{version} {no_tx} {description:?} {checksum:02x?} {length}");
+        }
+        text
+    }
+
+    async fn migrate(&self, url: &str) -> Result<(), Cause> {
+        #[cfg(feature = "sqlx-postgres")]
+        if url.starts_with("postgres") {
+            return super::sqlx_postgres::migrate(url.parse()?, self).await.map_err(|(error, _)| error);
+        }
+        #[cfg(feature = "sqlx-sqlite")]
+        if url.starts_with("sqlite") {
+            return Ok(super::sqlx_sqlite::run_migrator(url.parse()?, self).await?);
+        }
+        Err(format!("the migrator of sqlx on this database needs another feature of ptest: {url}").into())
+    }
 }

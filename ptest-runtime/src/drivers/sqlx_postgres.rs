@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::context::{Context, FromContext};
+use crate::migrator::Cause;
 use crate::server::{Address, Endpoint};
 
 #[diagnostic::do_not_recommend]
@@ -61,7 +62,7 @@ fn pool_options() -> PgPoolOptions {
     PgPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(30))
 }
 
-fn connect_options(address: &Address, database: &str) -> PgConnectOptions {
+pub(crate) fn connect_options(address: &Address, database: &str) -> PgConnectOptions {
     // Made new, it looks for sockets of other servers and reads the environment of libpq.
     static BLANK: LazyLock<PgConnectOptions> = LazyLock::new(PgConnectOptions::new_without_pgpass);
     let options = BLANK
@@ -76,13 +77,9 @@ fn connect_options(address: &Address, database: &str) -> PgConnectOptions {
 }
 
 /// Applies a migrator; an error comes with the version that failed.
-pub(crate) async fn migrate(
-    address: &Address,
-    database: &str,
-    migrator: &Migrator,
-) -> Result<(), (Box<dyn std::error::Error + Send + Sync>, Option<String>)> {
+pub(crate) async fn migrate(options: PgConnectOptions, migrator: &Migrator) -> Result<(), (Cause, Option<String>)> {
     let unexpected = |e: sqlx::Error| (e.into(), None);
-    let mut connection = connect_options(address, database).connect().await.map_err(unexpected)?;
+    let mut connection = options.connect().await.map_err(unexpected)?;
     let result = migrator.run_direct(None, &mut connection, false).await;
     connection.close().await.map_err(unexpected)?;
     result.map_err(|error| {

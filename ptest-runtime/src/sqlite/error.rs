@@ -18,8 +18,10 @@ pub(crate) enum SqliteError {
     Build { path: PathBuf, source: Cause },
     #[error(transparent)]
     Migrations(#[from] MigrationsError),
-    #[error("cannot apply the migrations")]
-    Migrator { source: Cause },
+    #[error("the migrations of {tool} cannot be applied")]
+    Migrator { tool: String, source: Cause },
+    #[error("the setup function `{path}` failed")]
+    Setup { path: &'static str, source: Cause },
     #[error("cannot apply migration {place}")]
     Migration { place: String, source: Cause },
     #[error("cannot run seed {path}:{line}")]
@@ -40,7 +42,7 @@ impl SqliteError {
             SqliteError::File { .. } => "ptest keeps its SQLite files under `target/ptest`, which must be writable",
             SqliteError::Migrations(error) => return error.help(),
             SqliteError::Open { .. } | SqliteError::Build { .. } | SqliteError::Migrator { .. } => return None,
-            SqliteError::Migration { .. } | SqliteError::Seed { .. } => {
+            SqliteError::Migration { .. } | SqliteError::Seed { .. } | SqliteError::Setup { .. } => {
                 "the template was not built, and no test of this schema can run until it is"
             }
             SqliteError::Fixture { .. } => "the line is where the failed statement begins",

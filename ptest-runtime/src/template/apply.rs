@@ -1,21 +1,26 @@
-//! The migrations, applied to a template under construction.
+//! What makes a template, applied to the database under construction: migrations, seeds, and code of the user's.
 
 use std::path::PathBuf;
 
+use super::apart::apart;
 use super::layout::Layout;
 use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
+use crate::context::Context;
+use crate::migrator::{AnyMigrator, Cause};
+use crate::param;
 use crate::sandbox;
 use crate::server::{self, Address, Connection, DbError, QueryError, ServerError, quote_literal};
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+use crate::setup::Setup;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
     #[error("{} fails at line {line}", path.display())]
     Script { path: PathBuf, line: usize, source: DbError },
-    #[error("the migrations cannot be applied")]
-    Migrator(#[source] Cause),
+    #[error("the migrations of {tool} cannot be applied")]
+    Migrator { tool: String, source: Cause },
+    #[error("the setup function `{path}` failed")]
+    Setup { path: &'static str, source: Cause },
     #[error(transparent)]
     Migrations(#[from] MigrationsError),
     #[error(transparent)]
@@ -43,7 +48,7 @@ impl ApplyError {
                 "53100" => Some(server::DISK_FULL.to_owned()),
                 _ => None,
             },
-            ApplyError::Migrator(_) | ApplyError::Io(_) => None,
+            ApplyError::Migrator { .. } | ApplyError::Setup { .. } | ApplyError::Io(_) => None,
         }
     }
 }
@@ -56,10 +61,12 @@ pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) 
             let set = schema.read(folder)?;
             #[cfg(feature = "sqlx-postgres")]
             if set.layout == Layout::Sqlx {
+                use crate::drivers::sqlx_postgres;
                 let migrator = crate::drivers::sqlx_migrator::migrator(&set, &folder.sqlx);
-                return match crate::drivers::sqlx_postgres::migrate(address, database, &migrator).await {
+                return match sqlx_postgres::migrate(sqlx_postgres::connect_options(address, database), &migrator).await
+                {
                     Err((error, Some(version))) => Err(locate(address, database, &set, &version, error).await),
-                    other => other.map_err(|(error, _)| ApplyError::Migrator(error)),
+                    other => other.map_err(|(error, _)| of_sqlx(error)),
                 };
             }
             run_all(address, database, &set).await
@@ -72,15 +79,29 @@ pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) 
             connection.close().await;
             Ok(())
         }
-        #[cfg(feature = "sqlx-postgres")]
-        Source::Migrator(migrator) => crate::drivers::sqlx_postgres::migrate(address, database, migrator)
-            .await
-            .map_err(|(error, _)| ApplyError::Migrator(error)),
-        #[cfg(all(feature = "sqlx-sqlite", not(feature = "sqlx-postgres")))]
-        Source::Migrator(_) => {
-            Err(ApplyError::Migrator("a migrator on PostgreSQL needs ptest's feature `sqlx-postgres`".into()))
+        Source::Migrator(migrator) => {
+            let migrator: &'static dyn AnyMigrator = *migrator;
+            let url = param::url(&under_construction(address, database));
+            let done = apart(async move || migrator.migrate(&url).await).await;
+            done.map_err(|source| ApplyError::Migrator { tool: migrator.name().to_owned(), source })
+        }
+        Source::Setup(setup) => {
+            let setup: &'static Setup = setup;
+            let address = under_construction(address, database);
+            let done = apart(async move || (setup.run)(&mut Context::of_postgres_template(address)).await).await;
+            done.map_err(|source| ApplyError::Setup { path: setup.path, source })
         }
     }
+}
+
+/// Where clients find a template that is not closed yet.
+fn under_construction(address: &Address, database: &str) -> Address {
+    Address { database: database.to_owned(), ..address.clone() }
+}
+
+#[cfg(feature = "sqlx-postgres")]
+fn of_sqlx(source: Cause) -> ApplyError {
+    ApplyError::Migrator { tool: "sqlx".to_owned(), source }
 }
 
 /// Runs the migrations of any layout, each as one simple query, and fills diesel's table.
@@ -123,13 +144,13 @@ async fn locate(address: &Address, database: &str, set: &MigrationSet, version: 
     // sqlx tells the number; a file may pad it with zeros.
     let number = |text: &str| text.parse::<i64>().ok();
     let Some(migration) = set.migrations.iter().find(|m| number(&m.version) == number(version)) else {
-        return ApplyError::Migrator(error);
+        return of_sqlx(error);
     };
     let found = match Connection::open(address, database, &[]).await {
         Ok(mut connection) => run_script(&mut connection, migration.path.clone(), &migration.sql).await.err(),
         Err(_) => None,
     };
-    found.unwrap_or(ApplyError::Migrator(error))
+    found.unwrap_or(of_sqlx(error))
 }
 
 /// Runs a script as one simple query. An error names the line of its position, else of the statement that failed.

@@ -105,6 +105,14 @@ async fn publish(admin: &mut Admin, private: &str, template: &str, told: &str) -
     // So that a test that is killed in a long statement holds its slot no longer. Unknown to old servers.
     let _ = admin.try_run(&format!("ALTER DATABASE {name} SET client_connection_check_interval = '500ms'")).await;
     admin.run(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")).await?;
+    // What code of the user's may have left to another thread or process.
+    let _ = admin
+        .try_run(&format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_get_activity(NULL) \
+             WHERE datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = {})",
+            quote_literal(private)
+        ))
+        .await;
     retry(admin, &format!("ALTER DATABASE {name} RENAME TO {}", quote_ident(template))).await
 }
 

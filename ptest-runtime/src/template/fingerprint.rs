@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::cache;
 use super::migrations::{self, Folder, MigrationSet};
+use crate::migrator::AnyMigrator;
 
 /// Sixteen hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,25 +54,9 @@ impl Fingerprint {
         Fingerprint::of_files(set, folder).with_settings(folder)
     }
 
-    /// The fingerprint of a migrator's migrations, known by their checksums.
-    #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
-    pub(crate) fn of_migrator(migrator: &sqlx::migrate::Migrator) -> Fingerprint {
-        let mut all = Parts::new("migrator");
-        all.add(migrator.table_name.as_bytes());
-        all.add(&[u8::from(migrator.no_tx)]);
-        for schema in &*migrator.create_schemas {
-            all.add(b"schema");
-            all.add(schema.as_bytes());
-        }
-        for migration in migrator.iter().filter(|migration| migration.migration_type.is_up_migration()) {
-            all.add(&migration.version.to_le_bytes());
-            all.add(&[u8::from(migration.no_tx)]);
-            all.add(migration.description.as_bytes());
-            all.add(&migration.checksum);
-            // A checksum may leave out characters that change what the statements do.
-            all.add(&(migration.sql.as_str().len() as u64).to_le_bytes());
-        }
-        all.fingerprint()
+    /// The fingerprint of a migrator, by what it tells of itself.
+    pub(crate) fn of_migrator(migrator: &dyn AnyMigrator) -> Fingerprint {
+        Fingerprint::of([b"migrator".as_slice(), migrator.type_name().as_bytes(), migrator.fingerprint().as_bytes()])
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -66,7 +66,6 @@ fn locate_in(manifest_dir: &Path, migrations: Migrations) -> Result<Option<Folde
         Migrations::Default => None,
         Migrations::Dir(dir) => Some(dir),
         Migrations::None => return Ok(None),
-        #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
         Migrations::Migrator(_) => return Ok(None),
     };
     let (named, sqlx) = settings::sqlx(manifest_dir)?;

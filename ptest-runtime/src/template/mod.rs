@@ -3,6 +3,7 @@
 //! It is built under a private name by one process while the others wait, and renamed when it is complete: a template
 //! that can be seen is whole.
 
+mod apart;
 mod apply;
 mod build;
 mod cache;
@@ -14,6 +15,8 @@ mod names;
 mod schema;
 pub(crate) mod settings;
 
+#[cfg(feature = "sqlx-sqlite")]
+pub(crate) use apart::apart;
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use apply::DIESEL_TABLE;
 pub(crate) use apply::{ApplyError, run_script};

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::fingerprint::Fingerprint;
 use super::migrations::{self, Folder, MigrationSet, MigrationsError};
 use crate::config::Config;
+use crate::migrator::AnyMigrator;
+use crate::setup::Setup;
 use crate::test::{Migrations, Script, Test};
 
 /// What a template is made from, and the fingerprint that names it.
@@ -29,10 +31,11 @@ pub(crate) enum Source {
     /// A folder of migrations.
     Folder(Folder),
     /// A migrator of the user's.
-    #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
-    Migrator(&'static sqlx::migrate::Migrator),
+    Migrator(&'static dyn AnyMigrator),
     /// Scripts, on a schema that is there.
     Seed(&'static [Script]),
+    /// A function of the user's, on a schema that is there.
+    Setup(&'static Setup),
 }
 
 impl Source {
@@ -40,6 +43,7 @@ impl Source {
     pub(crate) fn verb(&self) -> &'static str {
         match self {
             Source::Seed(_) => "seed",
+            Source::Setup(_) => "set up",
             _ => "migrate",
         }
     }
@@ -48,6 +52,7 @@ impl Source {
     pub(super) fn once(&self) -> &'static str {
         match self {
             Source::Seed(_) => "once per seed",
+            Source::Setup(_) => "once per setup",
             _ => "once per set of migrations",
         }
     }
@@ -73,15 +78,16 @@ impl Schema {
             let scripts = test.seed.iter().map(|script| script.sql.as_bytes());
             schema = schema.layered(Source::Seed(test.seed), [b"seed".as_slice()].into_iter().chain(scripts));
         }
+        if let Some(setup) = test.setup {
+            schema = schema.layered(Source::Setup(setup), setup.parts().into_iter());
+        }
         Ok(schema)
     }
 
     fn migrated(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
-        #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
         if let Migrations::Migrator(migrator) = test.migrations {
             return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator), None));
         }
-        let _: Migrations = test.migrations;
         Ok(match migrations::locate(test)? {
             Some(folder) => Schema::new(Fingerprint::of_folder(&folder, target_dir)?, Source::Folder(folder), None),
             None => Schema::new(Fingerprint::of([]), Source::Empty, None),

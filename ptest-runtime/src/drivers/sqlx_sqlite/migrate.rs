@@ -1,17 +1,25 @@
 //! The template's content: the migrations, applied as their own tool would.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnection, SqliteJournalMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::script::{self, Failure};
+use crate::context::Context;
 use crate::drivers::sqlx_migrator;
+use crate::migrator::{AnyMigrator, Cause};
+use crate::setup::Setup;
 use crate::sqlite::SqliteError;
 use crate::sqlite::template::Template;
-use crate::template::migrations::{Migration, MigrationSet};
-use crate::template::{DIESEL_TABLE, Layout, Schema, Source};
+use crate::template::migrations::{Folder, Migration, MigrationSet};
+use crate::template::{DIESEL_TABLE, Layout, Schema, Source, apart};
+use crate::test::Script;
+
+/// How long a connection that was dropped may take to let go of the file.
+const LET_GO: Duration = Duration::from_secs(5);
 
 /// Makes sure that the schema's template exists, and those that it is copied from.
 pub(super) async fn ensure(root: &Path, schema: &Schema) -> Result<Template, SqliteError> {
@@ -27,59 +35,92 @@ pub(super) async fn ensure(root: &Path, schema: &Schema) -> Result<Template, Sql
 
 /// Makes the schema's database at `path` and closes it, complete in one file.
 async fn build(path: &Path, schema: &Schema, base: Option<&Template>) -> Result<(), SqliteError> {
-    let failed = |e: sqlx::Error| SqliteError::Build { path: path.to_owned(), source: e.into() };
-    if let Some(template) = base {
-        template.copy_to(path)?;
-    }
-    let options = super::connect_options().filename(path).create_if_missing(true);
-    let mut conn = options.journal_mode(SqliteJournalMode::Memory).connect().await.map_err(failed)?;
-    if base.is_none() {
+    match base {
+        Some(template) => template.copy_to(path)?,
         // An empty file has no header, and the header is where a slot sets its journal mode.
-        sqlx::raw_sql("PRAGMA user_version = 0").execute(&mut conn).await.map_err(failed)?;
+        None => with_connection(path, async |conn| execute(conn, path, "PRAGMA user_version = 0").await).await?,
     }
-    let migrated = migrate(&mut conn, schema).await;
-    // A migration may have chosen WAL, which is three files.
-    let single = sqlx::raw_sql("PRAGMA journal_mode = DELETE").execute(&mut conn).await;
+    match &schema.source {
+        Source::Empty => {}
+        Source::Folder(folder) => with_connection(path, async |conn| migrate(conn, schema, folder).await).await?,
+        Source::Seed(scripts) => with_connection(path, async |conn| seed(conn, scripts).await).await?,
+        Source::Migrator(migrator) => {
+            let migrator: &'static dyn AnyMigrator = *migrator;
+            let url = super::url_of(&super::connect_options().filename(path));
+            let done = apart(async move || migrator.migrate(&url).await).await;
+            done.map_err(|source| SqliteError::Migrator { tool: migrator.name().to_owned(), source })?;
+        }
+        Source::Setup(setup) => {
+            let setup: &'static Setup = setup;
+            let file = path.to_owned();
+            let done = apart(async move || (setup.run)(&mut Context::of_sqlite_template(file)).await).await;
+            done.map_err(|source| SqliteError::Setup { path: setup.path, source })?;
+        }
+    }
+    single_file(path).await
+}
+
+async fn with_connection(
+    path: &Path,
+    work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), SqliteError>,
+) -> Result<(), SqliteError> {
+    let failed = |e: sqlx::Error| SqliteError::Build { path: path.to_owned(), source: e.into() };
+    let options = super::connect_options().filename(path).create_if_missing(true);
+    let mut conn = options.connect().await.map_err(failed)?;
+    let done = work(&mut conn).await;
     // Awaited also after a failure: the caller removes the files.
     let closed = conn.close().await;
-    migrated?;
-    single.map_err(failed)?;
+    done?;
     closed.map_err(failed)
 }
 
-async fn migrate(conn: &mut SqliteConnection, schema: &Schema) -> Result<(), SqliteError> {
-    match &schema.source {
-        Source::Empty => Ok(()),
-        Source::Seed(scripts) => {
-            for script in *scripts {
-                script::run_seed(conn, script).await?;
-            }
-            Ok(())
-        }
-        Source::Migrator(migrator) => run_migrator(conn, migrator, &[]).await,
-        Source::Folder(folder) => {
-            let set = schema.read(folder)?;
-            match set.layout {
-                Layout::Sqlx => run_migrator(conn, &sqlx_migrator::migrator(&set, &folder.sqlx), &set.migrations).await,
-                Layout::Diesel | Layout::Refinery => run_scripts(conn, &set).await,
-            }
+async fn execute(conn: &mut SqliteConnection, path: &Path, sql: &'static str) -> Result<(), SqliteError> {
+    let done = sqlx::raw_sql(sql).execute(conn).await;
+    done.map(drop).map_err(|error| SqliteError::Build { path: path.to_owned(), source: error.into() })
+}
+
+/// Undoes a choice of WAL, which is three files. A connection that was dropped, not closed, may still be about to end.
+async fn single_file(path: &Path) -> Result<(), SqliteError> {
+    let started = Instant::now();
+    loop {
+        let alone = with_connection(path, async |conn| execute(conn, path, "PRAGMA journal_mode = DELETE").await).await;
+        match alone {
+            Err(_) if started.elapsed() < LET_GO => tokio::time::sleep(Duration::from_millis(20)).await,
+            other => return other,
         }
     }
+}
+
+async fn seed(conn: &mut SqliteConnection, scripts: &'static [Script]) -> Result<(), SqliteError> {
+    for script in scripts {
+        script::run_seed(conn, script).await?;
+    }
+    Ok(())
+}
+
+async fn migrate(conn: &mut SqliteConnection, schema: &Schema, folder: &Folder) -> Result<(), SqliteError> {
+    let set = schema.read(folder)?;
+    match set.layout {
+        Layout::Sqlx => run_files(conn, &sqlx_migrator::migrator(&set, &folder.sqlx), &set.migrations).await,
+        Layout::Diesel | Layout::Refinery => run_scripts(conn, &set).await,
+    }
+}
+
+/// Applies a migrator of the user's.
+pub(crate) async fn run_migrator(options: SqliteConnectOptions, migrator: &Migrator) -> Result<(), SqliteError> {
+    let path = options.get_filename().to_owned();
+    with_connection(&path, async |conn| run_files(conn, migrator, &[]).await).await
 }
 
 /// Applies sqlx's migrations, so that the application's own migrator finds nothing to do. `files` are where they were
 /// read from.
-async fn run_migrator(
-    conn: &mut SqliteConnection,
-    migrator: &Migrator,
-    files: &[Migration],
-) -> Result<(), SqliteError> {
+async fn run_files(conn: &mut SqliteConnection, migrator: &Migrator, files: &[Migration]) -> Result<(), SqliteError> {
     let Err(error) = migrator.run(&mut *conn).await else { return Ok(()) };
     let MigrateError::ExecuteMigration(error, version) = error else {
-        return Err(SqliteError::Migrator { source: error.into() });
+        return Err(of_sqlx(error));
     };
     let migration = migrator.iter().find(|m| m.version == version && m.migration_type.is_up_migration());
-    let Some(migration) = migration else { return Err(SqliteError::Migrator { source: error.into() }) };
+    let Some(migration) = migration else { return Err(of_sqlx(error)) };
     let file = files.iter().find(|file| file.version.parse() == Ok(version));
     let mut place = match file {
         Some(file) => file.path.display().to_string(),
@@ -89,6 +130,10 @@ async fn run_migrator(
         place += &format!(":{line}");
     }
     Err(SqliteError::Migration { place, source: error.into() })
+}
+
+fn of_sqlx(error: impl Into<Cause>) -> SqliteError {
+    SqliteError::Migrator { tool: "sqlx".to_owned(), source: error.into() }
 }
 
 /// Runs a failed migration again to see which statement it is: sqlx's migrator has rolled it back and does not say.
@@ -106,7 +151,7 @@ async fn failed_line(
 /// Runs the migrations of another tool's layout, and fills diesel's table.
 async fn run_scripts(conn: &mut SqliteConnection, set: &MigrationSet) -> Result<(), SqliteError> {
     let is_diesel = set.layout == Layout::Diesel;
-    let unexpected = |error: sqlx::Error| SqliteError::Migrator { source: error.into() };
+    let unexpected = |error: sqlx::Error| of_sqlx(error);
     if is_diesel {
         sqlx::raw_sql(DIESEL_TABLE).execute(&mut *conn).await.map_err(unexpected)?;
     }

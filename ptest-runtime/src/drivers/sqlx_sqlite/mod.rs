@@ -5,6 +5,7 @@
 //! with `isolation = "database"`.
 
 mod migrate;
+pub(crate) use migrate::run_migrator;
 mod params;
 mod script;
 #[cfg(test)]
@@ -29,8 +30,16 @@ use crate::test::{Isolation, Test};
 #[derive(Debug)]
 pub(crate) struct SqliteTest {
     test: &'static Test,
-    slot: Slot,
+    place: Place,
     access: Access,
+}
+
+/// The file that the test's connections open.
+#[derive(Debug)]
+enum Place {
+    Slot(Slot),
+    /// No copy yet: a template under construction.
+    Template(PathBuf),
 }
 
 /// What the test has been given.
@@ -54,7 +63,12 @@ impl SqliteTest {
     ) -> Result<Self, SqliteError> {
         let template = migrate::ensure(&target_dir.join("sqlite"), schema).await?;
         let slot = Slot::lease(&template, hint)?;
-        Ok(SqliteTest { test, slot, access: Access::Nothing })
+        Ok(SqliteTest { test, place: Place::Slot(slot), access: Access::Nothing })
+    }
+
+    /// What sets a template up: everything commits.
+    pub(crate) fn of_template(test: &'static Test, path: PathBuf) -> Self {
+        SqliteTest { test, place: Place::Template(path), access: Access::Commits }
     }
 
     /// One connection: inside ptest's transaction, unless the test has a pool, a URL or `isolation = "database"`.
@@ -89,7 +103,7 @@ impl SqliteTest {
             Access::Commits => {}
             Access::Transaction(_) => return Err(SqliteError::AfterConnection { second: parameter }),
             Access::Nothing => {
-                self.slot.prepare(Journal::Wal)?;
+                self.prepare(Journal::Wal)?;
                 self.run_fixtures_on_copy().await?;
                 self.access = Access::Commits;
             }
@@ -106,10 +120,7 @@ impl SqliteTest {
     /// The address of the slot's copy.
     pub(crate) async fn url(&mut self) -> Result<SqliteUrl, SqliteError> {
         let options = self.connect_options("a `SqliteUrl`").await?;
-        let mut url = options.to_url_lossy();
-        // Other clients would take sqlx's own parameters for a part of the file's name.
-        url.set_query(None);
-        Ok(SqliteUrl::new(url.into(), self.slot.path()))
+        Ok(SqliteUrl::new(url_of(&options), self.path()))
     }
 
     /// The file that the test has.
@@ -120,19 +131,34 @@ impl SqliteTest {
     /// Ends the test's use of the slot, after everything that the test made is gone. `failure` is the message of a body
     /// that panicked. An error is for the test: it ended ptest's transaction.
     pub(crate) fn close(self, failure: Option<&str>) -> Result<(), SqliteError> {
+        let Place::Slot(slot) = self.place else { return Ok(()) };
         let Access::Transaction(witness) = &self.access else {
-            self.slot.keep(false);
+            slot.keep(false);
             return Ok(());
         };
         if let Some(hint) = failure.and_then(audit::hint) {
             eprintln!("ptest: hint: {hint}");
         }
-        self.slot.keep(witness.wait_until_closed());
+        slot.keep(witness.wait_until_closed());
         witness.verdict()
     }
 
+    fn path(&self) -> PathBuf {
+        match &self.place {
+            Place::Slot(slot) => slot.path(),
+            Place::Template(path) => path.clone(),
+        }
+    }
+
+    fn prepare(&mut self, journal: Journal) -> Result<(), SqliteError> {
+        match &mut self.place {
+            Place::Slot(slot) => slot.prepare(journal),
+            Place::Template(_) => Ok(()),
+        }
+    }
+
     fn copy_options(&self) -> SqliteConnectOptions {
-        connect_options().filename(self.slot.path())
+        connect_options().filename(self.path())
     }
 
     async fn options_for_one_connection(&mut self) -> Result<SqliteConnectOptions, SqliteError> {
@@ -141,7 +167,7 @@ impl SqliteTest {
             Access::Transaction(_) => Err(SqliteError::AfterConnection { second: "a second connection" }),
             Access::Nothing if self.test.isolation == Isolation::Database => self.connect_options("a connection").await,
             Access::Nothing => {
-                self.slot.prepare(Journal::Rollback)?;
+                self.prepare(Journal::Rollback)?;
                 // A journal in memory: nothing is written, and nothing has to be made again, when no test commits.
                 Ok(self.copy_options().journal_mode(SqliteJournalMode::Memory))
             }
@@ -177,13 +203,20 @@ impl SqliteTest {
     }
 
     fn cannot_open(&self, error: sqlx::Error) -> SqliteError {
-        SqliteError::Open { path: self.slot.path(), source: error.into() }
+        SqliteError::Open { path: self.path(), source: error.into() }
     }
 }
 
 /// sqlx's defaults, of which `foreign_keys` and the busy timeout of 5 s matter, for a file that need not survive.
 fn connect_options() -> SqliteConnectOptions {
     SqliteConnectOptions::new().synchronous(SqliteSynchronous::Off)
+}
+
+fn url_of(options: &SqliteConnectOptions) -> String {
+    let mut url = options.to_url_lossy();
+    // Other clients would take sqlx's own parameters for a part of the file's name.
+    url.set_query(None);
+    url.into()
 }
 
 /// Begins ptest's transaction, in sqlx's own books, so that the test's transactions become savepoints.

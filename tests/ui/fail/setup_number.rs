@@ -1,0 +1,2 @@
+#[ptest::db_test(setup = 1)]
+async fn test() {}
