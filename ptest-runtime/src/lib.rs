@@ -26,17 +26,18 @@ mod sqlite;
 mod template;
 mod test;
 
-pub use context::{Context, FromContext};
+pub use context::Context;
 pub use error::{Error, Result};
 pub use migrator::Migrator;
-pub use param::{PgUrl, TestDatabase};
+pub use param::{FromContext, PgUrl, TestDatabase};
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::context::{param, start_body};
+    pub use crate::context::start_body;
+    pub use crate::param::param;
     pub use crate::run::{report, run, run_blocking};
     pub use crate::setup::{Setup, call_setup, name_of};
     pub use crate::test::{Flavor, Isolation, Migrations, Script, Test};

@@ -1,12 +1,56 @@
-//! The parameters that need no driver: the database's name and its address.
+//! What a parameter is, and those that need no driver: the database's name and its address.
 
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::RedactedUrl;
-use crate::context::{Context, FromContext};
+use crate::context::Context;
+use crate::run::BoxFuture;
 use crate::server::{Address, Endpoint};
+
+/// A type that can be a parameter of a `#[ptest::db_test]` function.
+///
+/// Implement it for a type of your own, built from the types that ptest knows:
+///
+/// ```
+/// # #[cfg(feature = "sqlx-postgres")] mod app {
+/// use ptest_runtime as ptest;
+/// use ptest::FromContext;
+/// use sqlx::PgPool;
+///
+/// struct TestApp { pool: PgPool }
+///
+/// impl FromContext for TestApp {
+///     async fn from_context(cx: &mut ptest::Context) -> ptest::Result<Self> {
+///         Ok(TestApp { pool: PgPool::from_context(cx).await? })
+///     }
+/// }
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a `#[ptest::db_test]` function",
+    label = "not a database type that ptest knows",
+    note = "with the feature `sqlx-postgres`: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`",
+    note = "with the feature `sqlx-sqlite`: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`, `ptest::SqliteUrl`",
+    note = "with the feature `deadpool-postgres`: `deadpool_postgres::Pool`, `deadpool_postgres::Client`",
+    note = "with the feature `tokio-postgres`: `tokio_postgres::Client`, `tokio_postgres::Config`",
+    note = "always: `ptest::PgUrl`, `ptest::TestDatabase`, and your own types that implement `ptest::FromContext`"
+)]
+pub trait FromContext: Sized {
+    /// Makes the value for one run of one test.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
+    fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}
+
+/// Makes one parameter. The type of the future does not depend on the trait, so a type that does not implement it is
+/// one error, at the type.
+pub fn param<'c, T: FromContext + 'c>(cx: &'c mut Context) -> BoxFuture<'c, crate::Result<T>> {
+    Box::pin(T::from_context(cx))
+}
 
 /// A URL of the test's PostgreSQL database that any client can connect to: of any language, in this process or another.
 ///

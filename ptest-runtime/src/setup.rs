@@ -3,8 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::context::{Context, FromContext};
+use crate::context::Context;
 use crate::migrator::Cause;
+use crate::param::FromContext;
 use crate::run::BoxFuture;
 
 /// The function, as the attribute names it.

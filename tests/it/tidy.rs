@@ -134,7 +134,7 @@ fn only_drivers_names_driver_types() {
         // The note of the compiler to somebody whose migrator is none.
         let allowed = path.ends_with("migrator.rs") && line.trim_start().starts_with("label = ");
         // The note of the compiler to somebody whose parameter is of no such type.
-        let note = path.ends_with("context.rs") && line.trim_start().starts_with("note = ");
+        let note = path.ends_with("param.rs") && line.trim_start().starts_with("note = ");
         !path.starts_with("ptest-runtime/src") || path.starts_with("ptest-runtime/src/drivers") || allowed || note
     });
     assert!(found.is_empty(), "{}", found.join("\n"));

@@ -3,7 +3,8 @@
 use deadpool_postgres::tokio_postgres::{Config, NoTls};
 use deadpool_postgres::{Client, Manager, Pool};
 
-use crate::context::{Context, FromContext};
+use crate::context::Context;
+use crate::param::FromContext;
 
 /// As many sessions as a test needs; they cost the server nothing.
 const MAX_SIZE: usize = 10;

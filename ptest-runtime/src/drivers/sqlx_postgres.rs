@@ -8,8 +8,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
-use crate::context::{Context, FromContext};
+use crate::context::Context;
 use crate::migrator::Cause;
+use crate::param::FromContext;
 use crate::server::{Address, Endpoint};
 
 #[diagnostic::do_not_recommend]

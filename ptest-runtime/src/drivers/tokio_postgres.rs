@@ -2,7 +2,8 @@
 
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::context::{Context, FromContext};
+use crate::context::Context;
+use crate::param::FromContext;
 
 #[diagnostic::do_not_recommend]
 impl FromContext for Client {

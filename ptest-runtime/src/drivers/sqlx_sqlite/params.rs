@@ -5,7 +5,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::SqliteTest;
-use crate::context::{Context, FromContext};
+use crate::context::Context;
+use crate::param::FromContext;
 use crate::sqlite::SqliteUrl;
 
 #[diagnostic::do_not_recommend]

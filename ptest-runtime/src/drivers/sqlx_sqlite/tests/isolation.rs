@@ -16,13 +16,13 @@ fn a_copy_that_nobody_wrote_to_is_used_again() {
             let mut conn = test.connection().await.unwrap();
             insert(&mut conn, "rolled back").await.unwrap();
             assert_eq!(names(&mut conn).await, ["rolled back"]);
-            test.slot.path()
+            test.path()
         })
     };
     let by_pool = || {
         project.pass(async |test| {
             test.pool().await.unwrap();
-            test.slot.path()
+            test.path()
         })
     };
     let first = by_connection();
@@ -43,12 +43,12 @@ fn a_transaction_that_overflows_the_cache_leaves_nothing() {
     for _ in 0..2 {
         project.pass(async |test| {
             let mut conn = test.connection().await.unwrap();
-            let content = std::fs::read(test.slot.path()).unwrap();
+            let content = std::fs::read(test.path()).unwrap();
             assert!(template.get_or_insert_with(|| content.clone()) == &content, "the copy differs");
             conn.execute("pragma cache_size = 10; update big set x = randomblob(10000000); drop table users")
                 .await
                 .unwrap();
-            assert!(content != std::fs::read(test.slot.path()).unwrap(), "the cache did not overflow");
+            assert!(content != std::fs::read(test.path()).unwrap(), "the cache did not overflow");
         });
     }
     project.assert_clean();
@@ -60,18 +60,18 @@ fn a_copy_without_a_journal_is_not_trusted() {
         Project::new(&[USERS, ("2_big.sql", "create table big (x); insert into big values (zeroblob(10000000))")]);
     let (path, content) = project.pass(async |test| {
         let mut conn = test.connection().await.unwrap();
-        let content = std::fs::read(test.slot.path()).unwrap();
+        let content = std::fs::read(test.path()).unwrap();
         let mode: String = sqlx::query_scalar("pragma journal_mode = off").fetch_one(&mut conn).await.unwrap();
         assert_eq!(mode, "off");
         conn.execute("pragma cache_size = 10; update big set x = randomblob(10000000); drop table users")
             .await
             .unwrap();
-        (test.slot.path(), content)
+        (test.path(), content)
     });
     assert!(content != std::fs::read(path).unwrap(), "SQLite has rolled back without a journal");
     project.pass(async |test| {
         let _conn = test.connection().await.unwrap();
-        assert!(content == std::fs::read(test.slot.path()).unwrap(), "the next test got the broken copy");
+        assert!(content == std::fs::read(test.path()).unwrap(), "the next test got the broken copy");
     });
     project.assert_clean();
 }
@@ -105,7 +105,7 @@ fn lease_alone(i: u32) {
             _ => insert(&test.pool().await.unwrap(), "the same name").await.unwrap(),
         }
     });
-    let path = test.slot.path();
+    let path = test.path();
     let (slot, _) = path.file_name().unwrap().to_str().unwrap().split_once('-').unwrap();
     let mine = path.with_file_name(format!("{slot}.in-use"));
     std::fs::File::create_new(&mine).expect("nobody else has the slot");
@@ -138,7 +138,7 @@ fn killed(name: &str) -> PathBuf {
     }
 
     project.pass(async |test| {
-        assert_ne!(slot_of(&test.slot.path()), slot_of(&killed_copy), "the child still has its slot");
+        assert_ne!(slot_of(&test.path()), slot_of(&killed_copy), "the child still has its slot");
     });
     child.kill();
 
@@ -160,7 +160,7 @@ fn waits_with_a_connection() {
         conn.execute("pragma cache_size = 10; create table big (x); insert into big values (randomblob(1000000))")
             .await
             .unwrap();
-        println!("ready {}", test.slot.path().display());
+        println!("ready {}", test.path().display());
         std::future::pending::<()>().await;
     });
 }
@@ -172,7 +172,7 @@ fn waits_with_a_pool() {
         let mut test = open_here().await;
         let pool = test.pool().await.unwrap();
         insert(&pool, "committed, then killed").await.unwrap();
-        println!("ready {}", test.slot.path().display());
+        println!("ready {}", test.path().display());
         std::future::pending::<()>().await;
     });
 }
@@ -184,7 +184,7 @@ fn finds_a_clean_slot() {
     std::io::stdin().read_line(&mut expected).unwrap();
     runtime().block_on(async {
         let mut test = open_here().await;
-        assert_eq!(slot_of(&test.slot.path()), expected.trim());
+        assert_eq!(slot_of(&test.path()), expected.trim());
         assert_eq!(names(&mut test.connection().await.unwrap()).await, [] as [&str; 0]);
     });
 }

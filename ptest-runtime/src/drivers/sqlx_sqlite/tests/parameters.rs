@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::super::SqliteTest;
 use super::{Project, USERS, insert, names};
-use crate::context::{Context, FromContext};
+use crate::context::Context;
+use crate::param::FromContext;
 use crate::run::run;
 use crate::sqlite::{SqliteError, SqliteUrl};
 use crate::test::{Migrations, Script, Test};
