@@ -315,7 +315,7 @@ impl Postgres {
                 told.kept = kept;
                 (Ok(()), told)
             }
-            Postgres::Template(_) => Ok(()),
+            Postgres::Template(address) => (Ok(()), report::Postgres::new(&address, &address.database, None)),
         }
     }
 }

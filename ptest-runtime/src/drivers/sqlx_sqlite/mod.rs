@@ -125,7 +125,10 @@ impl SqliteTest {
 
     /// The file that the test has.
     pub(crate) fn path(&self) -> PathBuf {
-        self.slot.path()
+        match &self.place {
+            Place::Slot(slot) => slot.path(),
+            Place::Template(path) => path.clone(),
+        }
     }
 
     /// Ends the test's use of the slot, after everything that the test made is gone. `failure` is the message of a body
@@ -141,13 +144,6 @@ impl SqliteTest {
         }
         slot.keep(witness.wait_until_closed());
         witness.verdict()
-    }
-
-    fn path(&self) -> PathBuf {
-        match &self.place {
-            Place::Slot(slot) => slot.path(),
-            Place::Template(path) => path.clone(),
-        }
     }
 
     fn prepare(&mut self, journal: Journal) -> Result<(), SqliteError> {
