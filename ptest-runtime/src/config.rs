@@ -55,8 +55,9 @@ pub(crate) struct Config {
 }
 
 /// Whose database is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Keep {
+    #[default]
     None,
     Failed,
     All,
@@ -64,7 +65,6 @@ pub(crate) enum Keep {
 
 impl Keep {
     /// Whether the database of a test is kept.
-    #[allow(dead_code)]
     pub(crate) fn wants(self, failed: bool) -> bool {
         self == Keep::All || (self == Keep::Failed && failed)
     }

@@ -9,6 +9,7 @@ use crate::database::{self, OwnDatabase, Stopper};
 use crate::deadline::Deadline;
 #[cfg(feature = "sqlx-sqlite")]
 use crate::drivers::sqlx_sqlite::SqliteTest;
+use crate::kept;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
 use crate::report::{self, Report, Scene};
 use crate::runtime::ClockHold;
@@ -136,6 +137,7 @@ impl Context {
             if let Some(interrupt) = postgres.interrupt() {
                 let _ = self.interrupt.set(interrupt);
             }
+            kept::sweep(&Config::get()?.target_dir, Some(postgres.server()));
             // Where one fails, the slot is closed with the test, and as clean as ever.
             for fixture in self.test.fixtures {
                 crate::drivers::fixture::load(postgres, fixture).await?;
@@ -153,7 +155,9 @@ impl Context {
             }
             let config = Config::get()?;
             let schema = Schema::known(self.test)?;
-            self.sqlite = Some(SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?);
+            let sqlite = SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?;
+            self.sqlite = Some(sqlite.keeping(config.keep, kept::folder(&config.target_dir)));
+            kept::sweep(&config.target_dir, None);
         }
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
     }
@@ -173,13 +177,13 @@ impl Context {
         let mut report = Report::new(self.test);
         let mut result = Ok(());
         if let Some(postgres) = self.postgres {
-            let (closed, told) = postgres.close(failed, scene);
+            let (closed, told) = postgres.close(self.test, failed, scene);
             result = closed;
             report.postgres = Some(told);
         }
         #[cfg(feature = "sqlx-sqlite")]
         if let Some(sqlite) = self.sqlite {
-            report.sqlite = Some(report::Sqlite { path: sqlite.path(), kept: None });
+            report.sqlite = Some(report::Sqlite { path: sqlite.path(), kept: sqlite.keep_if_wanted(failed) });
             result = result.and(sqlite.close(message).map_err(Into::into));
         }
         let _ = message;
@@ -259,6 +263,14 @@ impl Postgres {
         }
     }
 
+    fn server(&self) -> &Address {
+        match self {
+            Postgres::Slot(slot, _) => slot.server(),
+            Postgres::Own(own) => own.server(),
+            Postgres::Template(address) => address,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Postgres::Slot(slot, _) => slot.database(),
@@ -292,13 +304,13 @@ impl Postgres {
     }
 
     /// Gives the database back. `scene`: what the test was at, where somebody has looked.
-    fn close(self, failed: bool, scene: Option<Scene>) -> (crate::Result<()>, report::Postgres) {
+    fn close(self, test: &Test, failed: bool, scene: Option<Scene>) -> (crate::Result<()>, report::Postgres) {
         match self {
             Postgres::Slot(slot, _) => {
                 let mut told = report::Postgres::new(slot.server(), slot.database(), Some(slot.number()));
                 let verdict = slot.close(failed);
                 told.scene = scene.unwrap_or_else(|| Scene::after(verdict.record));
-                told.kept = verdict.kept;
+                told.keep(test, verdict.kept);
                 (give_back(slot, verdict.lost, told.kept.is_some()), told)
             }
             Postgres::Own(own) => {
@@ -312,7 +324,7 @@ impl Postgres {
                     );
                 }
                 told.scene = scene.unwrap_or_else(|| Scene::now(false));
-                told.kept = kept;
+                told.keep(test, kept);
                 (Ok(()), told)
             }
             Postgres::Template(address) => (Ok(()), report::Postgres::new(&address, &address.database, None)),

@@ -9,6 +9,7 @@ mod database;
 mod deadline;
 mod drivers;
 mod error;
+mod kept;
 mod lease;
 mod migrator;
 mod param;

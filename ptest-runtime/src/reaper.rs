@@ -4,16 +4,17 @@
 //! fingerprint has a template with ptest's comment. It drops nothing that has backends or whose lock is held, and templates
 //! last. Databases with names of another form are kept, and so is the template that they come from.
 //!
-//! Garbage is what killed tests left. Everything else goes when nobody has connected to any database of its fingerprint
-//! for a week: the reaper notes in the template's comment what the server counted, and since when; tests do nothing for it.
-//! Where the counters were reset, that counts as use.
+//! Garbage is what killed tests left, and what was kept for the user, after a day. Everything else goes when nobody has
+//! connected to any database of its fingerprint for a week: the reaper notes in the template's comment what the server
+//! counted, and since when; tests do nothing for it. Where the counters were reset, that counts as use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::kept::KEPT;
 use crate::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
-use crate::template::{MARK, PREFIX, template_name};
+use crate::template::{KEPT_MARK, MARK, PREFIX, template_name};
 
 /// What has not been used for so long is dropped.
 const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -118,6 +119,8 @@ enum Kind {
     Build,
     /// A slot that was given up.
     Detached,
+    /// Kept for the user, since this time of the server's, in microseconds.
+    Kept(u64),
     Foreign,
 }
 
@@ -141,6 +144,7 @@ impl Family {
                 Kind::Spare => !d.open && !d.locked,
                 // Where there is a template, nobody builds one.
                 Kind::Build | Kind::Detached => true,
+                Kind::Kept(micros) => self.now.saturating_sub(micros / 1_000_000) >= KEPT.as_secs(),
                 Kind::Template | Kind::Slot | Kind::Foreign => false,
             };
             dead && !d.busy
@@ -198,7 +202,10 @@ fn marked_families(rows: Rows) -> BTreeMap<String, Family> {
             continue;
         };
         let is = |value: Option<String>| value.as_deref() != Some("f");
-        let (fingerprint, kind) = (fingerprint.to_owned(), Kind::of(rest));
+        let (fingerprint, mut kind) = (fingerprint.to_owned(), Kind::of(rest));
+        if matches!(kind, Kind::Kept(_)) && comment.as_deref() != Some(KEPT_MARK) {
+            kind = Kind::Foreign;
+        }
         let family = families.entry(fingerprint.clone()).or_default();
         family.now = now;
         if let (Kind::Template, Some(noted)) = (kind, comment.as_deref().and_then(|text| text.strip_prefix(MARK))) {
@@ -223,6 +230,9 @@ impl Kind {
             ["used", number] if hex(number) && number.len() == 16 => Kind::Used,
             ["build", process, time] if hex(process) && hex(time) => Kind::Build,
             ["detached", number] if hex(number) => Kind::Detached,
+            ["kept", micros] if hex(micros) && micros.len() == 16 => {
+                u64::from_str_radix(micros, 16).map_or(Kind::Foreign, Kind::Kept)
+            }
             _ => Kind::Foreign,
         }
     }

@@ -8,6 +8,7 @@ mod differential;
 mod disk;
 mod fixtures;
 mod isolation;
+mod kept;
 mod migrators;
 mod outcomes;
 mod package;

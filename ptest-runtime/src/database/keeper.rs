@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lease::{self, Leased};
 use super::{Leak, idle};
+use crate::config::Config;
 use crate::report::{Kept, Scene};
 use crate::server::{Address, Admin};
 use crate::template::Schema;
@@ -91,13 +92,17 @@ impl Keeper {
     }
 
     /// Whether the connection can serve another test.
-    async fn close(&mut self, failed: bool, reply: Option<oneshot::Sender<(Vec<Leak>, Option<Kept>)>>) -> bool {
-        let _ = failed;
+    async fn close(&mut self, failed: bool, mut reply: Option<oneshot::Sender<(Vec<Leak>, Option<Kept>)>>) -> bool {
         let (Some(admin), Some(leased)) = (&mut self.admin, self.leased.take()) else { return false };
         let leaks = match &reply {
             Some(_) => lease::leaks(admin, &leased).await.unwrap_or_default(),
             None => Vec::new(),
         };
+        if let Some(reply) = reply.take_if(|_| Config::get().is_ok_and(|config| config.keep.wants(failed))) {
+            let kept = lease::keep(admin, &leased).await;
+            let _ = reply.send((leaks, Some(kept)));
+            return lease::unlock(admin).await.is_ok();
+        }
         let sent = lease::throw_away(admin, &leased).await;
         // From here on the server needs nobody.
         if let Some(reply) = reply {

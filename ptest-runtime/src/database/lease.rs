@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Leak;
 use crate::config::Config;
-use crate::lease::LeaseError;
+use crate::lease::{LeaseError, mark_kept, rename};
+use crate::report::Kept;
 use crate::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
-use crate::template::{self, Schema, spare_name, template_name, used_name};
+use crate::template::{self, PREFIX, Schema, kept_name, spare_name, template_name, used_name};
 
 /// How long the backends of connections that are closed may take to end, before they count as leaked.
 const ENDING: Duration = Duration::from_secs(1);
@@ -155,7 +156,26 @@ pub(super) async fn thrown_away(admin: &mut Admin) -> Result<(), QueryError> {
         }
         Ok(()) => {}
     }
+    unlock(admin).await
+}
+
+/// Releases the locks.
+pub(super) async fn unlock(admin: &mut Admin) -> Result<(), QueryError> {
     admin.try_run("SELECT pg_catalog.pg_advisory_unlock_all()").await.map(drop)
+}
+
+/// Gives the database a name under which it stays for a day, with what the test has committed.
+pub(super) async fn keep(admin: &mut Admin, leased: &Leased) -> Kept {
+    let family = format!("{PREFIX}{}", leased.schema.fingerprint);
+    stop(admin, leased).await;
+    let kept = async {
+        mark_kept(admin, &leased.name).await?;
+        let name = kept_name(&family, admin.now().await?);
+        rename(admin, &leased.name, &name).await?;
+        admin.run(&format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(&name))).await?;
+        Ok::<_, ServerError>(name)
+    };
+    kept.await.map_or_else(|error| Kept::Not(error.to_string()), Kept::As)
 }
 
 /// As many spares as tests may begin at once.

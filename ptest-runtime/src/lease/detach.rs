@@ -14,12 +14,16 @@ pub(super) async fn close(server: &Address, database: &str) -> Result<Admin, Ser
     Ok(admin)
 }
 
-/// Takes the slot's name from a closed database, once its backend has left it; the reaper drops it.
-pub(super) async fn rename(mut admin: Admin, database: &str) -> Result<(), ServerError> {
+/// A name under which the reaper drops a slot.
+pub(super) fn detached_name(database: &str) -> String {
     let family = database.rsplit_once('_').map_or(database, |(family, _)| family);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-    let name = format!("{family}_detached_{now:x}");
-    let sql = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(database), quote_ident(&name));
+    format!("{family}_detached_{now:x}")
+}
+
+/// Takes the slot's name from a closed database, once its backend has left it.
+pub(crate) async fn rename(admin: &mut Admin, database: &str, name: &str) -> Result<(), ServerError> {
+    let sql = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(database), quote_ident(name));
     let started = Instant::now();
     loop {
         match admin.run(&sql).await {

@@ -7,7 +7,8 @@ use super::acquire::{self, Acquired};
 use super::registry::Reserved;
 use super::sequences::{Sequences, Which};
 use super::slot::{Loss, Opened, Order, Verdict};
-use super::{LeaseError, detach};
+use super::{LeaseError, detach, keep};
+use crate::config::Config;
 use crate::report::Scene;
 use crate::sandbox::{Backend, Constraints, Lost, PATIENCE, Sandbox};
 use crate::server::Address;
@@ -56,6 +57,11 @@ impl Keeper {
                 }
                 Order::Close { failed, reply } => {
                     let verdict = self.close(failed).await;
+                    if verdict.kept.is_some() {
+                        drop(self);
+                        let _ = reply.send(verdict);
+                        return;
+                    }
                     if let Some(loss) = &verdict.lost {
                         self.give_up(loss).await;
                         // The connection and the number are gone before anyone hears of it.
@@ -90,20 +96,25 @@ impl Keeper {
     }
 
     async fn close(&mut self, failed: bool) -> Verdict {
-        let _ = failed;
         let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::broken("no test was open") };
         drop(socket);
         let remains = sandbox.close().await;
+        let mut kept = None;
         let lost = match (remains.lost, remains.backend) {
             (Some(lost), _) => Some(lost.into()),
             (None, None) => Some(Loss::Broken("a statement could not be cancelled".to_owned())),
+            (None, Some(backend)) if Config::get().is_ok_and(|config| config.keep.wants(failed)) => {
+                kept = Some(keep::keep(&self.server, &self.database, backend).await);
+                self.sequences.remove_note();
+                None
+            }
             (None, Some(mut backend)) => {
                 let rolled_back = self.roll_back(&mut backend).await;
                 self.backend = Some(backend);
                 rolled_back.err().map(Loss::from)
             }
         };
-        Verdict { lost, leaked: remains.leaked, record: remains.record, kept: None }
+        Verdict { lost, leaked: remains.leaked, record: remains.record, kept }
     }
 
     /// Lets the server roll back by ending the connection. Where the transaction has ended already, what the test did is
@@ -115,9 +126,9 @@ impl Keeper {
                 Ok(())
             }
             Loss::Escaped => match detach::close(&self.server, &self.database).await {
-                Ok(admin) => {
+                Ok(mut admin) => {
                     drop(self.backend.take());
-                    detach::rename(admin, &self.database).await
+                    detach::rename(&mut admin, &self.database, &detach::detached_name(&self.database)).await
                 }
                 Err(error) => Err(error),
             },

@@ -15,11 +15,14 @@
 
 mod acquire;
 mod detach;
+mod keep;
 mod keeper;
 mod registry;
 mod sequences;
 mod slot;
 
+pub(crate) use detach::rename;
+pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::{lease, release};
 pub(crate) use slot::{Loss, Opened, Prober, Slot};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::{Family, Kind, Note, UNUSED, sweep};
 use crate::config::Config;
 use crate::server::{self, Address, Admin, Connection, quote_ident, quote_literal};
-use crate::template::MARK;
+use crate::template::{KEPT_MARK, MARK};
 
 const WEEK: Duration = UNUSED;
 
@@ -177,6 +177,30 @@ fn what_is_unused_goes_after_its_time_and_the_template_with_it() {
 }
 
 #[test]
+fn what_is_kept_goes_after_a_day() {
+    run(async |server| {
+        server.template().await;
+        let micros = server.admin.now().await.unwrap();
+        let age = |seconds: u64| format!("kept_{:016x}", micros - seconds * 1_000_000);
+        let (young, old, foreign) = (age(86_000), age(86_500), age(86_600));
+        for rest in [&young, &old, &foreign] {
+            server.create(rest).await;
+        }
+        for rest in [&young, &old] {
+            let name = quote_ident(&server.name(rest));
+            server.admin.run(&format!("COMMENT ON DATABASE {name} IS {}", quote_literal(KEPT_MARK))).await.unwrap();
+        }
+        let client = server.connect(&old).await;
+        server.sweep(WEEK).await;
+        assert_eq!(server.left().await.len(), 4, "somebody looks into it");
+
+        client.close().await;
+        server.sweep(WEEK).await;
+        assert_eq!(server.left().await, [foreign, young, "template".to_owned()]);
+    });
+}
+
+#[test]
 fn use_between_two_runs_starts_the_time_anew() {
     run(async |server| {
         server.template().await;
@@ -218,6 +242,8 @@ fn names_tell_the_kind() {
         ("build_1f_2e", Kind::Build),
         ("build_1f", Kind::Foreign),
         ("detached_1f", Kind::Detached),
+        ("kept_000000000000001f", Kind::Kept(31)),
+        ("kept_1f", Kind::Foreign),
         ("", Kind::Foreign),
         ("templates", Kind::Foreign),
         ("0_1", Kind::Foreign),

@@ -13,6 +13,7 @@ use std::fmt;
 pub(crate) use scene::Scene;
 
 use crate::config::{Config, Keep};
+use crate::kept::{self, shell_word};
 use crate::server::Address;
 use crate::test::Test;
 
@@ -45,7 +46,6 @@ pub(crate) struct Sqlite {
 }
 
 /// What became of a database that was to be kept.
-#[allow(dead_code)]
 #[derive(Debug)]
 pub(crate) enum Kept {
     /// Under this name, or in this file.
@@ -79,6 +79,18 @@ impl Postgres {
     pub(crate) fn new(server: &Address, database: &str, slot: Option<u32>) -> Postgres {
         Postgres { server: server.clone(), database: database.to_owned(), slot, scene: Scene::now(false), kept: None }
     }
+
+    /// Notes what became of a database that was to be kept.
+    pub(crate) fn keep(&mut self, test: &Test, kept: Option<Kept>) {
+        if let (Some(Kept::As(name)), Ok(config)) = (&kept, Config::get()) {
+            kept::note(&config.target_dir, name, test.short_name(), &self.open_line(name));
+        }
+        self.kept = kept;
+    }
+
+    fn open_line(&self, database: &str) -> String {
+        format!("psql {}", shell_word(&crate::param::url_of(&self.server, database)))
+    }
 }
 
 struct Shown<'a> {
@@ -100,14 +112,14 @@ impl fmt::Display for Shown<'_> {
             if with_sql || postgres.kept.is_some() {
                 let slot = postgres.slot.map_or("the test's own".to_owned(), |slot| format!("slot {slot}"));
                 writeln!(f, "  database {} ({slot}) of {}", postgres.database, postgres.server)?;
-                let open = |name: &str| format!("psql '{}'", crate::param::url_of(&postgres.server, name));
+                let open = |name: &str| postgres.open_line(name);
                 self.write_kept(f, config, postgres.kept.as_ref(), postgres.scene.is_empty(), open)?;
             }
         }
         #[cfg(feature = "sqlx-sqlite")]
         if let Some(sqlite) = self.report.sqlite.as_ref().filter(|sqlite| with_sql || sqlite.kept.is_some()) {
             writeln!(f, "ptest: `{name}` had the SQLite database {}", sqlite.path.display())?;
-            self.write_kept(f, config, sqlite.kept.as_ref(), false, |path| format!("sqlite3 '{path}'"))?;
+            self.write_kept(f, config, sqlite.kept.as_ref(), false, |path| format!("sqlite3 {}", shell_word(path)))?;
         }
         Ok(())
     }
@@ -123,7 +135,12 @@ impl Shown<'_> {
         open: impl Fn(&str) -> String,
     ) -> fmt::Result {
         match kept {
-            Some(Kept::As(name)) => writeln!(f, "  kept for a day, to be opened with\n    {}", open(name)),
+            Some(Kept::As(name)) => writeln!(
+                f,
+                "  kept for a day, like all in {}, to be opened with\n    {}",
+                kept::folder(&config.target_dir).display(),
+                open(name)
+            ),
             Some(Kept::Not(why)) => writeln!(f, "  it could not be kept: {why}"),
             None if self.failed && config.keep == Keep::None && !idle => writeln!(
                 f,

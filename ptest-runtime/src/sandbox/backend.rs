@@ -34,6 +34,8 @@ pub(crate) struct Backend {
     pub(super) parameters: Vec<(String, String)>,
     address: Address,
     key: BackendKey,
+    /// A session has left in the middle of its transaction, which is to be undone before anything else is done.
+    leftover: bool,
 }
 
 impl Backend {
@@ -48,6 +50,7 @@ impl Backend {
             input: Input::of_server(),
             link,
             address,
+            leftover: false,
         }
     }
 
@@ -88,8 +91,12 @@ impl Backend {
         self.settle(session, &mut nobody).await?;
         if session.belief.block != Block::Idle {
             session.forget_portals();
+            // What the client did so far may be of use: a database that is kept has it.
+            self.leftover = session.belief.block == Block::Open;
+            if !self.leftover {
+                self.link.commands(control::UNDO);
+            }
             session.belief = session.belief.at(Block::Idle);
-            self.link.commands(control::UNDO);
         }
         self.flush().await.map_err(broken)
     }
@@ -104,6 +111,7 @@ impl Backend {
     /// Gives the backend the settings of the session that takes the turn. Settings that the server has accepted once
     /// cost no round trip; of others, its error is returned.
     pub(super) async fn load(&mut self, session: &mut Session) -> Result<Result<(), Frame>, Lost> {
+        self.undo_leftover();
         if self.link.loaded.session == session.id {
             return Ok(Ok(()));
         }
@@ -130,6 +138,28 @@ impl Backend {
         Ok(Ok(()))
     }
 
+    fn undo_leftover(&mut self) {
+        if std::mem::take(&mut self.leftover) {
+            self.link.commands(control::UNDO);
+        }
+    }
+
+    /// Commits ptest's transaction, and ends the connection. A transaction that a session has left open is committed as
+    /// well, if it can be.
+    pub(crate) async fn commit(mut self) -> Result<(), Lost> {
+        self.leftover = false;
+        if self.ask(&["SET CONSTRAINTS ALL IMMEDIATE"]).await?.is_err() {
+            // What lies below the savepoint has been checked by the commits of the sessions.
+            self.query(control::UNDO).await?;
+        }
+        match self.ask(&["COMMIT"]).await {
+            Err(Lost::Escaped) => Ok(()),
+            Ok(Err(error)) => Err(Lost::Confused(error_text(&error))),
+            Ok(Ok(_)) => Err(Lost::Confused("the transaction could not be committed".to_owned())),
+            Err(lost) => Err(lost),
+        }
+    }
+
     /// Waits until nothing is under way.
     pub(super) async fn quiet(&mut self) -> Result<(), Lost> {
         let nothing = (Duties::new(Constraints::None), Settings::default(), Defaults::of_server(0));
@@ -153,6 +183,7 @@ impl Backend {
 
     /// The same, where the server may refuse.
     async fn ask(&mut self, sql: &[&str]) -> Result<Result<Vec<Vec<Option<String>>>, Frame>, Lost> {
+        self.undo_leftover();
         self.quiet().await?;
         for sql in sql {
             frame::put_query(&mut self.link.out, sql.as_bytes());

@@ -95,6 +95,12 @@ impl Admin {
         self.connection.query(sql).await
     }
 
+    /// The server's time, in microseconds since 1970.
+    pub(crate) async fn now(&mut self) -> Result<u64, ServerError> {
+        let rows = self.run("SELECT floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint").await?;
+        Ok(rows.into_iter().flatten().flatten().next().and_then(|micros| micros.parse().ok()).unwrap_or_default())
+    }
+
     /// `server_version_num`.
     pub(crate) fn version(&self) -> u32 {
         self.version

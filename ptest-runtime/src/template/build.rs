@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::apply;
-use super::names::{private_name, template_name};
+use super::names::{KEPT_MARK, private_name, template_name};
 use super::{Schema, TemplateError, facts};
 use crate::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 
@@ -130,10 +130,18 @@ pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -
 
 /// Makes a clone, or completes one that a process has left unfinished: it stays closed to connections until then.
 async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
-    let is_open =
-        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datallowconn AND datname = {}", quote_literal(name));
-    if !admin.run(&is_open).await?.is_empty() {
-        return Ok(());
+    let state = format!(
+        "SELECT datallowconn, pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = {}",
+        quote_literal(name)
+    );
+    if let Some([open, comment]) = admin.run(&state).await?.first().map(Vec::as_slice) {
+        if open.as_deref() == Some("t") {
+            return Ok(());
+        }
+        if comment.as_deref() == Some(KEPT_MARK) {
+            // Whoever was to keep it has died before it had another name, and it may hold what a test did.
+            retry(admin, &format!("DROP DATABASE {}", quote_ident(name))).await?;
+        }
     }
     make_clone(admin, template, name).await
 }

@@ -23,7 +23,7 @@ pub(crate) use apply::{ApplyError, run_script};
 pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure};
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use layout::Layout;
-pub(crate) use names::{PREFIX, slot_name, spare_name, template_name, used_name};
+pub(crate) use names::{KEPT_MARK, PREFIX, kept_name, slot_name, spare_name, template_name, used_name};
 pub(crate) use schema::{Schema, Source};
 
 use crate::server::ServerError;

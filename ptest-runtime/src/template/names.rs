@@ -21,6 +21,15 @@ pub(crate) fn used_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_used_{number:016x}")
 }
 
+/// The comment of a database that is kept.
+pub(crate) const KEPT_MARK: &str = "kept by ptest for a day";
+
+/// A database that is kept for the user; `micros` is the server's time in microseconds. `family` is what the names of its
+/// template and of its slots begin with.
+pub(crate) fn kept_name(family: &str, micros: u64) -> String {
+    format!("{family}_kept_{micros:016x}")
+}
+
 /// A name that nothing else has: for a template under construction.
 pub(crate) fn private_name(fingerprint: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -4,12 +4,14 @@
 //! parameter gets the slot's copy itself, where everything commits, and which is then thrown away; so does a connection
 //! with `isolation = "database"`.
 
+mod keep;
 mod migrate;
-pub(crate) use migrate::run_migrator;
 mod params;
 mod script;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use migrate::run_migrator;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, Sqlite};
 
+use keep::Keeping;
+
+use crate::config::Keep;
 use crate::sqlite::audit::{self, Ending, Witness};
 use crate::sqlite::slot::{Journal, Slot};
 use crate::sqlite::{SqliteError, SqliteUrl};
@@ -32,6 +37,7 @@ pub(crate) struct SqliteTest {
     test: &'static Test,
     place: Place,
     access: Access,
+    keeping: Keeping,
 }
 
 /// The file that the test's connections open.
@@ -63,12 +69,12 @@ impl SqliteTest {
     ) -> Result<Self, SqliteError> {
         let template = migrate::ensure(&target_dir.join("sqlite"), schema).await?;
         let slot = Slot::lease(&template, hint)?;
-        Ok(SqliteTest { test, place: Place::Slot(slot), access: Access::Nothing })
+        Ok(SqliteTest { test, place: Place::Slot(slot), access: Access::Nothing, keeping: Keeping::default() })
     }
 
     /// What sets a template up: everything commits.
     pub(crate) fn of_template(test: &'static Test, path: PathBuf) -> Self {
-        SqliteTest { test, place: Place::Template(path), access: Access::Commits }
+        SqliteTest { test, place: Place::Template(path), access: Access::Commits, keeping: Keeping::default() }
     }
 
     /// One connection: inside ptest's transaction, unless the test has a pool, a URL or `isolation = "database"`.
@@ -161,7 +167,9 @@ impl SqliteTest {
         match self.access {
             Access::Commits => Ok(self.copy_options()),
             Access::Transaction(_) => Err(SqliteError::AfterConnection { second: "a second connection" }),
-            Access::Nothing if self.test.isolation == Isolation::Database => self.connect_options("a connection").await,
+            Access::Nothing if self.test.isolation == Isolation::Database || self.keeping.whose != Keep::None => {
+                self.connect_options("a connection").await
+            }
             Access::Nothing => {
                 self.prepare(Journal::Rollback)?;
                 // A journal in memory: nothing is written, and nothing has to be made again, when no test commits.
