@@ -19,6 +19,9 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("setup", "setup = path::to::function"),
     ("fixtures", r#"fixtures("a", "b")"#),
     ("isolation", r#"isolation = "transaction" | "database""#),
+    ("level", r#"level = "read committed" | "repeatable read" | "serializable""#),
+    ("sessions", r#"sessions = "turns" | "shared""#),
+    ("turn_timeout", r#"turn_timeout = "2s""#),
     ("timeout", r#"timeout = "5s""#),
     ("flavor", r#"flavor = "current_thread" | "multi_thread""#),
     ("worker_threads", "worker_threads = N"),
@@ -40,6 +43,9 @@ pub(crate) struct Args {
     /// The same.
     pub(crate) fixtures: Vec<LitStr>,
     pub(crate) isolation: Option<Isolation>,
+    pub(crate) level: Option<Level>,
+    pub(crate) sessions: Option<Sessions>,
+    pub(crate) turn_timeout_ms: Option<u64>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) worker_threads: Option<usize>,
@@ -70,6 +76,17 @@ pub(crate) struct Setup {
 pub(crate) enum Isolation {
     Transaction,
     Database,
+}
+
+pub(crate) enum Level {
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+pub(crate) enum Sessions {
+    Turns,
+    Shared,
 }
 
 #[derive(PartialEq)]
@@ -137,6 +154,9 @@ impl Given {
             "setup" => args.setup = Some(setup(value)?),
             "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
             "isolation" => args.isolation = Some(isolation(value)?),
+            "level" => args.level = Some(level(value)?),
+            "sessions" => args.sessions = Some(sessions(value)?),
+            "turn_timeout" => args.turn_timeout_ms = Some(millis(&value.parse()?)?),
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
             "flavor" => args.flavor = Some(flavor(value)?),
             "worker_threads" => args.worker_threads = Some(worker_threads(&value.parse()?)?),
@@ -150,6 +170,7 @@ impl Given {
     /// What is right by itself and wrong together.
     fn conflicts(&self) -> Vec<Error> {
         let multi_thread = self.args.flavor == Some(Flavor::MultiThread);
+        let own_database = self.args.isolation == Some(Isolation::Database);
         let rules = [
             (
                 "migrator",
@@ -164,9 +185,21 @@ impl Given {
             ),
             (
                 "start_paused",
-                self.args.isolation == Some(Isolation::Database) && self.args.start_paused == Some(true),
+                own_database && self.args.start_paused == Some(true),
                 "`start_paused = true` needs `isolation = \"transaction\"`: while a database of its own answers, the test's \
                  clock would jump. Call `tokio::time::pause()` in the body where no request is under way",
+            ),
+            (
+                "sessions",
+                own_database,
+                "`sessions` needs `isolation = \"transaction\"`: in a database of its own no session of the test waits for \
+                 another: remove it",
+            ),
+            (
+                "turn_timeout",
+                own_database,
+                "`turn_timeout` needs `isolation = \"transaction\"`: in a database of its own no session of the test waits \
+                 for another: remove it",
             ),
         ];
         let broken = |(name, wrong, message): (&str, bool, &str)| {
@@ -274,7 +307,7 @@ fn millis(time: &LitStr) -> Result<u64> {
         Some(number.parse::<f64>().ok()? * millis)
     });
     match millis.map(f64::round) {
-        Some(0.0) => Err(Error::new(time.span(), "a `timeout` of zero leaves the test no time")),
+        Some(0.0) => Err(Error::new(time.span(), "a `timeout` of zero leaves no time")),
         Some(millis) => Ok(millis as u64),
         None => Err(Error::new(time.span(), "expected a number with its unit, such as \"500ms\", \"1.5s\" or \"2m\"")),
     }
@@ -285,6 +318,25 @@ fn isolation(value: &Value) -> Result<Isolation> {
     match name.value().as_str() {
         "transaction" => Ok(Isolation::Transaction),
         "database" => Ok(Isolation::Database),
+        _ => Err(value.expected(name.span())),
+    }
+}
+
+fn level(value: &Value) -> Result<Level> {
+    let name: LitStr = value.parse()?;
+    match name.value().as_str() {
+        "read committed" => Ok(Level::ReadCommitted),
+        "repeatable read" => Ok(Level::RepeatableRead),
+        "serializable" => Ok(Level::Serializable),
+        _ => Err(value.expected(name.span())),
+    }
+}
+
+fn sessions(value: &Value) -> Result<Sessions> {
+    let name: LitStr = value.parse()?;
+    match name.value().as_str() {
+        "turns" => Ok(Sessions::Turns),
+        "shared" => Ok(Sessions::Shared),
         _ => Err(value.expected(name.span())),
     }
 }

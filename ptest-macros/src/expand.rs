@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, LitStr, ReturnType};
 
-use crate::args::{Args, CratePath, Flavor, Isolation, Migrations, Setup};
+use crate::args::{Args, CratePath, Flavor, Isolation, Level, Migrations, Sessions, Setup};
 use crate::item::{self, Item, Param};
 
 /// A valid test.
@@ -62,8 +62,7 @@ pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
 
 /// The static that describes the test, with only those arguments that were given.
 fn test(args: &Args, item: &Item) -> TokenStream {
-    let Args { krate, migrations, seed, setup, fixtures, isolation, timeout_ms, flavor, worker_threads, start_paused } =
-        args;
+    let Args { krate, migrations, seed, fixtures, setup, isolation, flavor, worker_threads, .. } = args;
     let name = item.sig.ident.to_string();
     let private = quote!(#krate::__private);
 
@@ -92,7 +91,23 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         };
         quote!(.isolation(#private::Isolation::#isolation))
     });
-    let timeout = timeout_ms.map(|millis| quote!(.timeout_ms(#millis)));
+    let level = args.level.as_ref().map(|level| {
+        let level = match level {
+            Level::ReadCommitted => quote!(ReadCommitted),
+            Level::RepeatableRead => quote!(RepeatableRead),
+            Level::Serializable => quote!(Serializable),
+        };
+        quote!(.level(#private::Level::#level))
+    });
+    let sessions = args.sessions.as_ref().map(|sessions| {
+        let sessions = match sessions {
+            Sessions::Turns => quote!(Turns),
+            Sessions::Shared => quote!(Shared),
+        };
+        quote!(.sessions(#private::Sessions::#sessions))
+    });
+    let turn_timeout = args.turn_timeout_ms.map(|millis| quote!(.turn_timeout_ms(#millis)));
+    let timeout = args.timeout_ms.map(|millis| quote!(.timeout_ms(#millis)));
     let flavor = flavor.as_ref().map(|flavor| {
         let flavor = match flavor {
             Flavor::CurrentThread => quote!(CurrentThread),
@@ -106,7 +121,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         };
         quote!(.flavor(#private::Flavor::#flavor))
     });
-    let start_paused = start_paused.map(|paused| quote!(.start_paused(#paused)));
+    let start_paused = args.start_paused.map(|paused| quote!(.start_paused(#paused)));
     let should_panic = item.should_panic().map(|expected| quote!(.should_panic(#expected)));
 
     quote! {
@@ -114,7 +129,8 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #migrations #seed #setup #fixtures #isolation #timeout #flavor #start_paused #should_panic;
+        #migrations #seed #setup #fixtures #isolation #level #sessions #turn_timeout #timeout #flavor #start_paused
+        #should_panic;
     }
 }
 

@@ -56,6 +56,7 @@ fn every_argument() {
         fixtures("./users.sql", "../posts.sql"),
         fixtures(path = "../data", scripts("users", "posts.sql")),
         isolation = "database",
+        level = "serializable",
         timeout = "1.5s",
         flavor = "multi_thread",
         worker_threads = 2,
@@ -76,6 +77,9 @@ fn other_values() {
         migrator = "crate::MIGRATOR",
         setup = build,
         isolation = "transaction",
+        level = "repeatable read",
+        sessions = "shared",
+        turn_timeout = "10s",
         flavor = "current_thread",
         start_paused = true
     );

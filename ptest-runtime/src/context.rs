@@ -13,6 +13,7 @@ use crate::kept;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
 use crate::report::{self, Report, Scene};
 use crate::runtime::ClockHold;
+use crate::sandbox::Options;
 use crate::server::{self, Address};
 use crate::template::Schema;
 use crate::test::{Isolation, Test};
@@ -237,11 +238,12 @@ impl Postgres {
                     lease::lease(server, &schema.owned_by(&server.user), config.slot_hint).await
                 };
                 let slot = on_server(config, lease).await?;
-                let opened = slot.open().await?;
+                let opened = slot.open(Options::of(test)).await?;
                 Postgres::Slot(slot, opened)
             }
             Isolation::Database => {
-                let lease = async |server: &Address| database::lease(server, &schema.owned_by(&server.user)).await;
+                let lease =
+                    async |server: &Address| database::lease(server, &schema.owned_by(&server.user), test.level).await;
                 Postgres::Own(on_server(config, lease).await?)
             }
         };
@@ -311,7 +313,9 @@ impl Postgres {
                 let verdict = slot.close(failed);
                 told.scene = scene.unwrap_or_else(|| Scene::after(verdict.record));
                 told.keep(test, verdict.kept);
-                (give_back(slot, verdict.lost, told.kept.is_some()), told)
+                let undone = verdict.undone.into_iter().next().map(|undone| lease::LeaseError::Undone { undone });
+                let given_back = give_back(slot, verdict.lost, told.kept.is_some());
+                (given_back.and(undone.map_or(Ok(()), |undone| Err(undone.into()))), told)
             }
             Postgres::Own(own) => {
                 let mut told = report::Postgres::new(own.server(), own.name(), None);

@@ -41,7 +41,7 @@ pub mod __private {
     pub use crate::param::param;
     pub use crate::run::{report, run, run_blocking};
     pub use crate::setup::{Setup, call_setup, name_of};
-    pub use crate::test::{Flavor, Isolation, Migrations, Script, Test};
+    pub use crate::test::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
 }
 
 /// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.

@@ -22,6 +22,12 @@ pub struct Test {
     pub fixtures: &'static [Script],
     /// What keeps the test apart from the others.
     pub isolation: Isolation,
+    /// The isolation level of ptest's transaction, and the default of the test's own.
+    pub level: Level,
+    /// What a statement of one session does while another is in a transaction.
+    pub sessions: Sessions,
+    /// How long a session waits for its turn while the one that has it does nothing.
+    pub turn_timeout: Duration,
     /// Wall time that the body may take.
     pub timeout: Option<Duration>,
     /// The body's tokio runtime.
@@ -76,6 +82,37 @@ pub enum Isolation {
     Database,
 }
 
+/// An isolation level of the argument `level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// `level = "read committed"`, the default.
+    ReadCommitted,
+    /// `level = "repeatable read"`.
+    RepeatableRead,
+    /// `level = "serializable"`.
+    Serializable,
+}
+
+impl Level {
+    /// Its name in SQL.
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Level::ReadCommitted => "read committed",
+            Level::RepeatableRead => "repeatable read",
+            Level::Serializable => "serializable",
+        }
+    }
+}
+
+/// What a statement of one session does while another is in a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// `sessions = "turns"`, the default: it waits.
+    Turns,
+    /// `sessions = "shared"`: it runs at once, inside the other's transaction.
+    Shared,
+}
+
 /// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavor {
@@ -96,6 +133,9 @@ impl Test {
             setup: None,
             fixtures: &[],
             isolation: Isolation::Transaction,
+            level: Level::ReadCommitted,
+            sessions: Sessions::Turns,
+            turn_timeout: Duration::from_secs(2),
             timeout: None,
             flavor: Flavor::CurrentThread,
             start_paused: false,
@@ -148,6 +188,24 @@ impl Test {
     /// Sets what keeps the test apart from the others.
     pub const fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
+        self
+    }
+
+    /// Sets the isolation level of ptest's transaction.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets what a statement of one session does while another is in a transaction.
+    pub const fn sessions(mut self, sessions: Sessions) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// Sets how long a session waits for its turn, in milliseconds.
+    pub const fn turn_timeout_ms(mut self, millis: u64) -> Self {
+        self.turn_timeout = Duration::from_millis(millis);
         self
     }
 

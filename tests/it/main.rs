@@ -23,6 +23,7 @@ mod scratch_server;
 mod seeds;
 mod sequences;
 mod servers;
+mod sessions;
 mod setups;
 mod target;
 mod templates;

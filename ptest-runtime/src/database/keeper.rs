@@ -8,12 +8,13 @@ use crate::config::Config;
 use crate::report::{Kept, Scene};
 use crate::server::{Address, Admin};
 use crate::template::Schema;
+use crate::test::Level;
 
 /// What a keeper is told.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Lease a database for a test.
-    Lease { schema: Schema, reply: oneshot::Sender<crate::Result<String>> },
+    Lease { schema: Schema, level: Level, reply: oneshot::Sender<crate::Result<String>> },
     /// Give the test a number that no other has.
     Number { first: u32, reply: oneshot::Sender<crate::Result<u32>> },
     /// Tell what the test's connections are at.
@@ -51,7 +52,7 @@ impl Keeper {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         while let Some(order) = inbox.recv().await {
             match order {
-                Order::Lease { schema, reply } => drop(reply.send(self.lease(schema).await)),
+                Order::Lease { schema, level, reply } => drop(reply.send(self.lease(schema, level).await)),
                 Order::Number { first, reply } => {
                     if let Some(admin) = &mut self.admin {
                         let _ = reply.send(lease::number(admin, first).await);
@@ -81,12 +82,15 @@ impl Keeper {
         self.close(false, None).await;
     }
 
-    async fn lease(&mut self, schema: Schema) -> crate::Result<String> {
+    async fn lease(&mut self, schema: Schema, level: Level) -> crate::Result<String> {
         let mut admin = match self.admin.take() {
             Some(admin) => admin,
             None => lease::open(&self.server).await?,
         };
         let leased = lease::take(&mut admin, schema).await?;
+        if level != Level::ReadCommitted {
+            lease::set_level(&mut admin, &leased, level).await?;
+        }
         self.admin = Some(admin);
         Ok(self.leased.insert(leased).name.clone())
     }

@@ -9,6 +9,7 @@ use crate::lease::{LeaseError, mark_kept, rename};
 use crate::report::Kept;
 use crate::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
 use crate::template::{self, PREFIX, Schema, kept_name, spare_name, template_name, used_name};
+use crate::test::Level;
 
 /// How long the backends of connections that are closed may take to end, before they count as leaked.
 const ENDING: Duration = Duration::from_secs(1);
@@ -66,6 +67,12 @@ pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Lea
     template::ensure(admin, &schema).await?;
     template::clone_into(admin, &schema, &name).await?;
     Ok(Leased { name, schema })
+}
+
+/// Sets the default of the database's transactions. A spare has none: it goes with the database.
+pub(super) async fn set_level(admin: &mut Admin, leased: &Leased, level: Level) -> crate::Result<()> {
+    let (name, level) = (quote_ident(&leased.name), quote_literal(level.sql()));
+    run(admin, &format!("ALTER DATABASE {name} SET default_transaction_isolation = {level}")).await.map(drop)
 }
 
 /// Locks a spare that is complete, if there is one.

@@ -27,6 +27,7 @@ use crate::reaper;
 use crate::report::{Kept, Scene};
 use crate::server::Address;
 use crate::template::Schema;
+use crate::test::Level;
 use keeper::Order;
 
 /// A test's own database. Dropping it throws the database away.
@@ -52,20 +53,27 @@ pub(crate) struct Stopper(mpsc::UnboundedSender<Order>);
 static IDLE: Mutex<Option<HashMap<Address, Vec<mpsc::UnboundedSender<Order>>>>> = Mutex::new(None);
 
 /// Leases a clean clone that nobody else has, nor ever had.
-pub(crate) async fn lease(server: &Address, schema: &Schema) -> crate::Result<OwnDatabase> {
+///
+/// `level` is the default of its transactions.
+pub(crate) async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result<OwnDatabase> {
     while let Some(orders) = idle(|all| all.get_mut(server)?.pop()) {
-        match ask(server, schema, orders).await {
+        match ask(server, schema, level, orders).await {
             // It lost its server while it was idle.
             Err(error) if error.is_gone() => {}
             other => return other,
         }
     }
-    ask(server, schema, keeper::start(server)?).await
+    ask(server, schema, level, keeper::start(server)?).await
 }
 
-async fn ask(server: &Address, schema: &Schema, orders: mpsc::UnboundedSender<Order>) -> crate::Result<OwnDatabase> {
+async fn ask(
+    server: &Address,
+    schema: &Schema,
+    level: Level,
+    orders: mpsc::UnboundedSender<Order>,
+) -> crate::Result<OwnDatabase> {
     let (reply, leased) = oneshot::channel();
-    let _ = orders.send(Order::Lease { schema: schema.clone(), reply });
+    let _ = orders.send(Order::Lease { schema: schema.clone(), level, reply });
     let name = leased.await.map_err(|_| LeaseError::Gone)??;
     reaper::start_if_due(server, &Config::get()?.target_dir);
     Ok(OwnDatabase { name, server: server.clone(), orders })

@@ -9,6 +9,7 @@ use crate::sandbox::{self, Constraints};
 use crate::server::{Address, Admin, Connection, QueryError};
 use crate::template::facts::{self, Facts};
 use crate::template::{self, Schema, slot_name};
+use crate::test::Level;
 
 /// The key of the lease. Advisory locks belong to one database, so the same key serves every slot.
 const KEY: &str = "8100086310834958188";
@@ -54,13 +55,13 @@ pub(super) struct Acquired {
 }
 
 /// What the server gets between two tests: `BEGIN READ WRITE` must follow `ROLLBACK` directly (else 25001).
-pub(super) fn reset_sql() -> String {
-    format!("ROLLBACK;{}", ready_sql())
+pub(super) fn reset_sql(level: Level) -> String {
+    format!("ROLLBACK;{}", ready_sql(level))
 }
 
 /// What opens the next test's transaction.
-pub(super) fn ready_sql() -> String {
-    format!("{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)
+pub(super) fn ready_sql(level: Level) -> String {
+    format!("{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(level), sandbox::SAVEPOINT)
 }
 
 /// Restores sequences between two transactions: the old one may have remade one, and the new one must have no number yet.
@@ -69,8 +70,14 @@ pub(super) fn restore_sql(restore: &str) -> String {
     format!("ROLLBACK;BEGIN READ WRITE;{restore};ROLLBACK")
 }
 
-fn begin_sql() -> String {
-    format!("BEGIN READ WRITE;SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), pg_catalog.transaction_timestamp()")
+fn begin_sql(level: Level) -> String {
+    let level = match level {
+        Level::ReadCommitted => String::new(),
+        level => format!(" ISOLATION LEVEL {}", level.sql()),
+    };
+    format!(
+        "BEGIN READ WRITE{level};SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), pg_catalog.transaction_timestamp()"
+    )
 }
 
 /// Releases the session locks that a body took, and retakes the lease's: the transaction lock holds the key meanwhile.
@@ -127,7 +134,7 @@ async fn lock(
     let answer = async {
         // Both are under way at once: a lease costs one round trip.
         connection.send(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), {}", facts::ASK)).await?;
-        connection.send(&format!("{};SAVEPOINT {}", begin_sql(), sandbox::SAVEPOINT)).await?;
+        connection.send(&format!("{};SAVEPOINT {}", begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT)).await?;
         Ok::<_, QueryError>((connection.finish().await?, connection.finish().await?))
     };
     let (locked, begun) = answer.await.map_err(|source| LeaseError::Lock {
@@ -158,9 +165,14 @@ impl Acquired {
             false => Which::Ahead,
         };
         let Some(restore) = self.sequences.restore(which) else { return Ok(self) };
-        let rows =
-            self.connection.query(&format!("{};{}", restore_sql(&restore), ready_sql())).await.map_err(|source| {
-                LeaseError::Lock { database: self.database.clone(), address: Box::new(server.clone()), source }
+        let rows = self
+            .connection
+            .query(&format!("{};{}", restore_sql(&restore), ready_sql(Level::ReadCommitted)))
+            .await
+            .map_err(|source| LeaseError::Lock {
+                database: self.database.clone(),
+                address: Box::new(server.clone()),
+                source,
             })?;
         self.began = rows.last().and_then(|row| row[1].clone()).unwrap_or_default();
         Ok(self)

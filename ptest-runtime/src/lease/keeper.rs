@@ -10,9 +10,10 @@ use super::slot::{Loss, Opened, Order, Verdict};
 use super::{LeaseError, detach, keep};
 use crate::config::Config;
 use crate::report::Scene;
-use crate::sandbox::{Backend, Constraints, Lost, PATIENCE, Sandbox};
+use crate::sandbox::{Backend, Constraints, Lost, Options, Sandbox};
 use crate::server::Address;
 use crate::socket::Socket;
+use crate::test::Level;
 
 /// What the slot's thread keeps between tests.
 pub(super) struct Keeper {
@@ -43,7 +44,7 @@ impl Keeper {
     pub(super) async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         while let Some(order) = inbox.recv().await {
             match order {
-                Order::Open { reply } => drop(reply.send(self.open())),
+                Order::Open { options, reply } => drop(reply.send(self.open(options).await)),
                 Order::Probe { reply } => {
                     if let Some((sandbox, _)) = &self.sandbox {
                         let _ = reply.send(sandbox.activity().await);
@@ -75,11 +76,15 @@ impl Keeper {
         }
     }
 
-    fn open(&mut self) -> Result<Opened, LeaseError> {
+    async fn open(&mut self, options: Options) -> Result<Opened, LeaseError> {
         let (listener, socket) = Socket::bind()?;
         self.sequences.leave_note();
-        let backend = self.backend.take().ok_or(LeaseError::Gone)?;
-        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret(), PATIENCE);
+        let mut backend = self.backend.take().ok_or(LeaseError::Gone)?;
+        if options.level != Level::ReadCommitted {
+            let rows = backend.query(&acquire::reset_sql(options.level)).await.map_err(|_| LeaseError::Gone)?;
+            self.began = rows.first().and_then(|row| row.get(1).cloned().flatten()).unwrap_or_default();
+        }
+        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret(), options);
         sandbox.listen(listener);
         let opened = Opened { folder: socket.folder().to_owned(), port: socket.port() };
         self.sandbox = Some((sandbox, socket));
@@ -114,7 +119,7 @@ impl Keeper {
                 rolled_back.err().map(Loss::from)
             }
         };
-        Verdict { lost, leaked: remains.leaked, record: remains.record, kept }
+        Verdict { lost, leaked: remains.leaked, undone: remains.undone, record: remains.record, kept }
     }
 
     /// Lets the server roll back by ending the connection. Where the transaction has ended already, what the test did is
@@ -142,7 +147,8 @@ impl Keeper {
     async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
         let column = |row: Option<&Vec<Option<String>>>, i: usize| row.and_then(|row| row.get(i).cloned().flatten());
         // One string, one round trip; if the proof fails, the rest does no harm: the database is given up.
-        let rows = backend.query(&format!("{};{}", acquire::retake_sql(), acquire::reset_sql())).await?;
+        let rows =
+            backend.query(&format!("{};{}", acquire::retake_sql(), acquire::reset_sql(Level::ReadCommitted))).await?;
         if column(rows.first(), 2).as_deref() != Some(&*self.began) {
             return Err(Lost::Escaped);
         }
@@ -150,7 +156,9 @@ impl Keeper {
         let counted = column(rows.first(), 4).as_deref() == Some("on");
         let restore = self.sequences.restore(if counted { Which::Read } else { Which::All });
         let rows = match restore.filter(|_| took_number) {
-            Some(restore) => backend.queries(&[&acquire::restore_sql(&restore), &acquire::ready_sql()]).await?,
+            Some(restore) => {
+                backend.queries(&[&acquire::restore_sql(&restore), &acquire::ready_sql(Level::ReadCommitted)]).await?
+            }
             None => rows,
         };
         self.began = column(rows.last(), 1).unwrap_or_default();

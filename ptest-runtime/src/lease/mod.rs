@@ -26,6 +26,7 @@ pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::{lease, release};
 pub(crate) use slot::{Loss, Opened, Prober, Slot};
 
+use crate::sandbox::Undone;
 use crate::server::{Address, QueryError};
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,11 @@ pub(crate) enum LeaseError {
     Socket { folder: std::path::PathBuf, source: std::io::Error },
     #[error("the test ended the transaction of ptest in database `{database}`")]
     Escaped { database: String },
+    #[error(
+        "a statement of session {} ran inside the transaction of session {}, which was then rolled back: {}",
+        undone.visitor, undone.holder, undone.sql
+    )]
+    Undone { undone: Undone },
     #[error("the thread that holds the test's database has ended")]
     Gone,
 }
@@ -50,6 +56,12 @@ impl LeaseError {
             LeaseError::Escaped { .. } => Some(
                 "nothing of the test can be rolled back now, so its database is given up and no other test sees it. This \
                  should be impossible through the sandbox: please report what the test did"
+                    .to_owned(),
+            ),
+            LeaseError::Undone { .. } => Some(
+                "with `sessions = \"shared\"` a statement outside of a transaction joins the one that is open; on a server it \
+                 would have stayed. Pass the transaction on to the code that runs it, or run it when the transaction has \
+                 ended. Where it is meant to stay, write #[ptest::db_test(isolation = \"database\")]; it costs a clone"
                     .to_owned(),
             ),
             LeaseError::Lock { .. } | LeaseError::Gone => None,

@@ -11,7 +11,7 @@ use super::acquire::{self, Attempt};
 use super::keeper::Keeper;
 use super::registry::Reserved;
 use crate::report::{Kept, Scene};
-use crate::sandbox::{Activity, Lost, Record};
+use crate::sandbox::{Activity, Lost, Options, Record, Undone};
 use crate::server::Address;
 use crate::template::Schema;
 
@@ -28,7 +28,7 @@ pub(crate) struct Slot {
 /// What the slot's thread is told.
 pub(super) enum Order {
     /// Open a sandbox for a test, with a socket of its own.
-    Open { reply: oneshot::Sender<Result<Opened, LeaseError>> },
+    Open { options: Options, reply: oneshot::Sender<Result<Opened, LeaseError>> },
     /// Tell what the sandbox is at.
     Probe { reply: std::sync::mpsc::SyncSender<Activity> },
     /// Tell what its sessions are at, and, of a test whose time is up, what the server is at.
@@ -78,6 +78,8 @@ pub(crate) struct Verdict {
     /// Connections that were still open when the body had returned.
     #[expect(dead_code, reason = "for the audit's findings")]
     pub(crate) leaked: usize,
+    /// Statements that were rolled back with another session's transaction.
+    pub(crate) undone: Vec<Undone>,
     /// What its sessions said.
     pub(crate) record: Record,
     /// It was to be kept for the user.
@@ -132,9 +134,9 @@ impl Slot {
     }
 
     /// Opens the sandbox of the next test.
-    pub(crate) async fn open(&self) -> Result<Opened, LeaseError> {
+    pub(crate) async fn open(&self, options: Options) -> Result<Opened, LeaseError> {
         let (reply, opened) = oneshot::channel();
-        let _ = self.orders.send(Order::Open { reply });
+        let _ = self.orders.send(Order::Open { options, reply });
         opened.await.map_err(|_| LeaseError::Gone)?
     }
 
@@ -153,7 +155,7 @@ impl Slot {
 impl Verdict {
     pub(super) fn broken(why: &str) -> Self {
         let lost = Some(Loss::Broken(why.to_owned()));
-        Verdict { lost, leaked: 0, record: Record::default(), kept: None }
+        Verdict { lost, leaked: 0, undone: Vec::new(), record: Record::default(), kept: None }
     }
 }
 

@@ -230,6 +230,7 @@ impl Session {
             }
             (What::Gate, _) => {
                 let kept = status == b'T';
+                self.kept = kept;
                 if kept {
                     self.release_held(out);
                 } else {
@@ -251,6 +252,7 @@ impl Session {
             return self.finish_batch(Belief { block, ..self.settled }, link, out);
         }
         let kept = status != b'E' && !self.doomed;
+        self.kept = kept;
         if !kept || self.dirty {
             if std::mem::take(&mut self.unnamed_portal) {
                 link.close(b'P', b"", Owner::Sandbox, Block::Idle);
@@ -270,7 +272,8 @@ impl Session {
     fn finish_batch(&mut self, belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
         if belief.block == Block::Idle {
             self.forget_portals();
-            if std::mem::take(&mut self.touched).any {
+            let untouched = self.touched.anew();
+            if std::mem::replace(&mut self.touched, untouched).any {
                 link.snapshot(&self.duties.borrow().custom);
             }
         }

@@ -42,6 +42,8 @@ pub(super) struct Touched {
     local: bool,
     /// These are to last.
     lasting: Vec<String>,
+    /// The session is on a visit: commits are the holder's.
+    pub(super) visiting: bool,
 }
 
 impl Duties {
@@ -92,6 +94,11 @@ impl Duties {
     /// deferred again, by name.
     pub(super) fn keep(&self, touched: &Touched, before: &Settings, user: &str) -> Vec<String> {
         let mut commands = Vec::new();
+        if touched.visiting {
+            commands.extend(touched.local.then(|| before.restore(&touched.lasting, &self.custom, user)));
+            commands.extend(KEEP.map(str::to_owned));
+            return commands;
+        }
         if self.constraints != Constraints::None {
             commands.push("SET CONSTRAINTS ALL IMMEDIATE".to_owned());
         }
@@ -127,6 +134,11 @@ impl Duties {
 }
 
 impl Touched {
+    /// Of the session's next transaction or batch.
+    pub(super) fn anew(&self) -> Touched {
+        Touched { visiting: self.visiting, ..Touched::default() }
+    }
+
     /// Notes what a statement may do to the settings of its session.
     pub(super) fn note(&mut self, statement: &Statement) {
         match &statement.kind {

@@ -33,6 +33,15 @@ pub(super) struct Client {
     deaf: bool,
 }
 
+/// How a conversation came to a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The session is at rest.
+    Rest,
+    /// The session does nothing in its transaction, and another would visit it.
+    Visitor,
+}
+
 /// Why a conversation ended before its session was at rest.
 #[derive(Debug)]
 pub(super) enum End {
@@ -88,13 +97,14 @@ impl Client {
 
     fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> bool {
         self.tap.look(&self.out);
-        if self.deaf {
-            self.out.clear();
-        }
         let wrote = poll_write(&mut *self.stream, &mut self.out, cx).unwrap_or_else(|_| {
             self.deaf = true;
             true
         });
+        // What nobody reads makes room at once: the backend is read only while there is some, and nothing else wakes us.
+        if self.deaf {
+            self.out.clear();
+        }
         self.tap.left(self.out.len());
         wrote | (room && !self.finished && self.poll_read(cx))
     }
@@ -118,13 +128,13 @@ pub(super) async fn converse(
     backend: &mut Backend,
     turns: &Turns,
     signals: &Signals,
-) -> Result<(), End> {
+) -> Result<Pause, End> {
     loop {
         pass_on(session, client, backend)?;
         if session.at_rest() && !backend.link.owes_client() {
             client.flush().await;
             backend.flush().await.map_err(|e| End::Lost(broken(e)))?;
-            return Ok(());
+            return Ok(Pause::Rest);
         }
         let waits = !backend.link.owes_client() && backend.link.out.is_empty();
         // A server answers a batch at its Sync, which will not come, and copies until it is told to stop.
@@ -133,7 +143,11 @@ pub(super) async fn converse(
             return Err(End::Disconnected);
         }
         turns.note_idle(waits, &session.last_sql);
+        let hosts = waits && session.may_be_visited();
         let signal = poll_fn(|cx| {
+            if hosts && turns.poll_visitor(cx) {
+                return Poll::Ready(Ok(None));
+            }
             if let Some(signal) = signals.poll(session.id, cx) {
                 return Poll::Ready(Ok(Some(signal)));
             }
@@ -148,6 +162,10 @@ pub(super) async fn converse(
             }
         })
         .await?;
+        if hosts && signal.is_none() && client.input.buffer.is_empty() && turns.has_visitor() {
+            client.flush().await;
+            return Ok(Pause::Visitor);
+        }
         match signal {
             Some(Signal::Closed) => return Err(End::Closed),
             // Nothing more is sent meanwhile: the request cannot hit anything else.
@@ -179,4 +197,21 @@ fn take(input: &mut Input, waiting: usize) -> Result<Option<Piece>, End> {
         return Ok(None);
     }
     input.next().map_err(|e: io::Error| End::Lost(broken(e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_deaf_client_does_not_read_makes_room() {
+        let (near, far) = tokio::io::duplex(64);
+        drop(far);
+        let mut client = Client::new(Box::new(near));
+        client.out.put_bytes(b'x', HIGH_WATER);
+        let progress = poll_fn(|cx| Poll::Ready(client.poll(cx, false))).await;
+        assert!(progress && client.out.len() < HIGH_WATER, "{progress}, {}", client.out.len());
+    }
 }

@@ -16,12 +16,14 @@
 //! | `session`, `extended` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
 //! | `turn` | who may use the backend |
+//! | `visit` | a statement inside another session's transaction |
 //! | `log`, `tap` | the last statements, for the report of a test that fails |
 //! | `backend`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
 //!
-//! - A statement waits while another session is in a transaction, and gives up with PT001.
+//! - A statement waits while another session is in a transaction, and gives up with PT001. With `sessions = "shared"` it
+//!   runs inside that transaction, and its deferred constraints are checked when that commits.
 //! - `now()` is the time at which ptest's transaction began, transaction identifiers are those of subtransactions, and
 //!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
@@ -59,6 +61,7 @@ mod sql;
 mod startup;
 mod tap;
 mod turn;
+mod visit;
 
 pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
@@ -66,7 +69,7 @@ pub(crate) use commit::Constraints;
 pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
-pub(crate) use turn::PATIENCE;
+pub(crate) use visit::Undone;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -80,6 +83,8 @@ use conversation::Client;
 use log::Log;
 use signals::Signals;
 use turn::Turns;
+
+use crate::test::{Level, Sessions, Test};
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -108,6 +113,29 @@ struct Shared {
     secret: i32,
     sessions: RefCell<Vec<JoinHandle<()>>>,
     lost: RefCell<Option<Lost>>,
+    options: Options,
+    /// Visits that the holder of the turn has not noted yet.
+    visits: RefCell<Vec<(u32, String)>>,
+    undone: RefCell<Vec<Undone>>,
+}
+
+/// What a test may ask of its sandbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) level: Level,
+    pub(crate) sessions: Sessions,
+    /// How long a session waits for another that is idle in a transaction.
+    pub(crate) turn_timeout: Duration,
+}
+
+impl Options {
+    pub(crate) fn of(test: &Test) -> Self {
+        Options { level: test.level, sessions: test.sessions, turn_timeout: test.turn_timeout }
+    }
+
+    fn shared(&self) -> bool {
+        self.sessions == Sessions::Shared
+    }
 }
 
 /// What a sandbox is at.
@@ -128,24 +156,24 @@ pub(crate) struct Remains {
     pub(crate) lost: Option<Lost>,
     /// Sessions that had to be ended because their clients would not.
     pub(crate) leaked: usize,
+    /// Statements that were rolled back with another session's transaction.
+    pub(crate) undone: Vec<Undone>,
     pub(crate) record: Record,
 }
 
 impl Sandbox {
     /// Opens a sandbox on a backend whose transaction is open and whose savepoint stands.
-    ///
-    /// A session waits as long as `patience` for another that is idle in a transaction.
     pub(crate) fn open(
         mut backend: Backend,
         database: &str,
         constraints: Constraints,
         secret: i32,
-        patience: Duration,
+        options: Options,
     ) -> Sandbox {
         backend.forget_settings();
         let shared = Shared {
             reported: backend.parameters.clone(),
-            turns: Turns::new(backend, patience),
+            turns: Turns::new(backend, options.turn_timeout),
             database: database.to_owned(),
             duties: Rc::new(RefCell::new(Duties::new(constraints))),
             signals: Signals::default(),
@@ -154,6 +182,9 @@ impl Sandbox {
             secret,
             sessions: RefCell::new(Vec::new()),
             lost: RefCell::new(None),
+            options,
+            visits: RefCell::default(),
+            undone: RefCell::default(),
         };
         Sandbox { shared: Rc::new(shared), accepting: Vec::new() }
     }
@@ -201,12 +232,10 @@ impl Sandbox {
         let sessions = self.shared.sessions.take();
         let leaked = leave(sessions, &self.shared).await;
         let lost = self.shared.lost.take();
+        let undone = self.shared.undone.take();
         let record = self.shared.log.take();
-        let backend = match Rc::try_unwrap(self.shared) {
-            Ok(shared) => Some(shared.turns.into_backend()),
-            Err(_) => None,
-        };
-        Remains { backend, lost, leaked, record }
+        let backend = Rc::try_unwrap(self.shared).ok().and_then(|shared| shared.turns.into_backend());
+        Remains { backend, lost, leaked, undone, record }
     }
 }
 

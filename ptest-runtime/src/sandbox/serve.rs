@@ -4,14 +4,20 @@ use std::rc::Rc;
 
 use super::Shared;
 use super::answers::Lost;
+use super::backend::Backend;
 use super::belief::{Defaults, Invalid};
-use super::conversation::{Client, End, converse};
+use super::conversation::{Client, End, Pause, converse};
 use super::frame::{self, Frame, Piece, Report};
 use super::reports;
 use super::session::Session;
 use super::settings::{self, Settings};
 use super::signals::Signal;
 use super::startup::{self, Request};
+use super::turn::Taken;
+use crate::test::Level;
+
+/// The setting that the argument `level` gives another default.
+const LEVEL: &str = "default_transaction_isolation";
 
 impl Shared {
     /// Serves a client to its end.
@@ -72,6 +78,10 @@ impl Shared {
         let major = version.and_then(|(_, text)| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         let mut defaults = Defaults::of_server(major.unwrap_or(0));
         let mut initial = Settings::default();
+        if self.options.level != Level::ReadCommitted {
+            defaults.set(LEVEL, self.options.level.sql())?;
+            initial.set(LEVEL, self.options.level.sql());
+        }
         for (name, value) in settings::asked(parameters) {
             defaults.set(&name, &value)?;
             let same = self.reported.iter().any(|(n, v)| n.eq_ignore_ascii_case(&name) && *v == value);
@@ -146,30 +156,52 @@ impl Shared {
         client.tap.waits(&sql);
         let turn = tokio::select! {
             biased;
-            turn = self.turns.take(session.id, &sql) => turn,
+            turn = self.turns.take(session.id, &sql, self.options.shared() && session.may_visit(&first)) => turn,
             signal = self.signals.wait(session.id) => match signal {
                 Signal::Closed => return Err(End::Closed),
                 Signal::Cancelled => Err(Report::error("57014", "canceling statement due to user request")),
             },
         };
         client.tap.waited();
-        let mut backend = match turn {
-            Ok(backend) => backend,
+        let mut turn = match turn {
+            Ok(Taken::Turn(turn)) => turn,
+            Ok(Taken::Loan(loan)) => return self.visit(session, client, loan, &first).await,
             Err(report) => return self.refuse(session, client, &first, &report).await,
         };
         if let Some(lost) = self.lost.borrow().clone() {
             return Err(End::Lost(lost));
         }
-        let backend = &mut *backend;
-        backend.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
-        session.client(&first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
-        session.put_local(&mut backend.link, &mut client.out);
+        turn.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+        let mut result = self.converse(session, client, &mut turn, Some(&first)).await;
+        while let Ok(Pause::Visitor) = result {
+            turn = self.lend(session, turn).await?;
+            result = self.converse(session, client, &mut turn, None).await;
+        }
+        let undone = std::mem::take(&mut session.undone);
+        self.note_undone(session.id, undone);
+        result.map(drop)
+    }
+
+    /// Holds a conversation, and leaves the backend between two batches, however it ends.
+    pub(super) async fn converse(
+        &self,
+        session: &mut Session,
+        client: &mut Client,
+        backend: &mut Backend,
+        first: Option<&Piece>,
+    ) -> Result<Pause, End> {
+        if let Some(first) = first {
+            session.client(first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
+            session.put_local(&mut backend.link, &mut client.out);
+        }
         let result = converse(session, client, backend, &self.turns, &self.signals).await;
         if let Err(End::Disconnected | End::Closed | End::Malformed(_)) = &result {
             if matches!(result, Err(End::Closed)) && backend.link.owes_client() {
                 let _ = backend.cancel().await;
             }
             backend.abandon(session).await.map_err(End::Lost)?;
+            let undone = session.visits.end();
+            session.undone.extend(undone);
         }
         result
     }

@@ -18,6 +18,7 @@ use super::frame::{self, Frame, Piece};
 use super::script::Script;
 use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
+use super::visit::Visits;
 
 /// The server's limit for a message without data of the user's.
 const SMALL: usize = 10_000;
@@ -46,6 +47,8 @@ pub(super) struct Session {
     pub(super) copying_in: bool,
     /// The batch may have changed something.
     pub(super) dirty: bool,
+    /// What came last outside of a transaction was kept.
+    pub(super) kept: bool,
     /// The client is gone in the middle of a batch, which a server would not commit.
     pub(super) doomed: bool,
     /// How much the backend still lacks of a frame that was passed on in part.
@@ -55,6 +58,10 @@ pub(super) struct Session {
     /// Shared by the sessions of a test: one may make a deferrable constraint that the others must honour.
     pub(super) duties: Rc<RefCell<Duties>>,
     pub(super) touched: Touched,
+    /// Statements of other sessions in this one's transaction.
+    pub(super) visits: Visits,
+    /// Those of them that this session has rolled back.
+    pub(super) undone: Vec<(u32, String)>,
     /// What the client asked for at start-up.
     pub(super) initial: Settings,
     pub(super) initial_defaults: Defaults,
@@ -92,11 +99,14 @@ impl Session {
             skipping: false,
             copying_in: false,
             dirty: false,
+            kept: false,
             doomed: false,
             rest: 0,
             held: BytesMut::new(),
             duties,
             touched: Touched::default(),
+            visits: Visits::default(),
+            undone: Vec::new(),
             accepted: initial.is_empty(),
             initial,
             initial_defaults: defaults,
@@ -356,6 +366,7 @@ impl Session {
         if statement.kind == Kind::Other && statement.hints == Hints::empty() {
             return;
         }
+        self.undone.extend(self.visits.statement(statement, text, self.belief.block == Block::Failed));
         let mut duties = self.duties.borrow_mut();
         duties.note(statement, text);
         self.touched.note(statement);

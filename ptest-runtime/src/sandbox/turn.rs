@@ -4,22 +4,39 @@
 //! transaction of one statement. A wait that cannot end (the holder itself waits for the waiter) ends with an error.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::backend::Backend;
 use super::frame::Report;
-
-/// How long a session waits for its turn, counted only while the holder does nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+use super::visit::Loan;
 
 #[derive(Debug)]
 pub(super) struct Turns {
-    backend: Mutex<Backend>,
+    backend: Arc<Mutex<Backend>>,
+    /// How long a session waits for its turn, counted only while the holder does nothing.
     patience: Duration,
     holder: RefCell<Option<Holder>>,
     taken: Cell<u64>,
+    /// Sessions that would run a statement inside the holder's transaction.
+    visitors: RefCell<VecDeque<oneshot::Sender<Loan>>>,
+    /// Woken when there is one more.
+    host: RefCell<Option<Waker>>,
+}
+
+/// The turn itself; the next session has it when this is dropped.
+pub(super) type Turn = OwnedMutexGuard<Backend>;
+
+/// What a session that waited got.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Turn(Turn),
+    /// The holder lends the backend.
+    Loan(Loan),
 }
 
 /// The session that has the turn, as a waiter is told of it.
@@ -33,27 +50,41 @@ pub(super) struct Holder {
 
 impl Turns {
     pub(super) fn new(backend: Backend, patience: Duration) -> Self {
-        Turns { backend: Mutex::new(backend), patience, holder: RefCell::new(None), taken: Cell::new(0) }
+        Turns {
+            backend: Arc::new(Mutex::new(backend)),
+            patience,
+            holder: RefCell::new(None),
+            taken: Cell::new(0),
+            visitors: RefCell::default(),
+            host: RefCell::default(),
+        }
     }
 
-    pub(super) fn into_backend(self) -> Backend {
-        self.backend.into_inner()
+    /// The backend; `None`: a session still has it.
+    pub(super) fn into_backend(self) -> Option<Backend> {
+        Some(Arc::try_unwrap(self.backend).ok()?.into_inner())
     }
 
-    /// Waits for the turn, to run `sql`.
+    /// Waits for the turn, to run `sql`, or for the visit of another session's transaction.
     ///
     /// # Errors
     ///
     /// The holder has been idle for too long while this session waited.
-    pub(super) async fn take(&self, session: u32, sql: &str) -> Result<MutexGuard<'_, Backend>, Report> {
-        let mut turn = std::pin::pin!(self.backend.lock());
+    pub(super) async fn take(&self, session: u32, sql: &str, visits: bool) -> Result<Taken, Report> {
+        let mut turn = std::pin::pin!(Arc::clone(&self.backend).lock_owned());
+        let mut loan = None;
         loop {
             tokio::select! {
                 biased;
-                backend = &mut turn => {
+                turn = &mut turn => {
                     self.hold(session);
-                    return Ok(backend);
+                    return Ok(Taken::Turn(turn));
                 }
+                Some(Ok(loan)) = async { Some(loan.as_mut()?.await) } => {
+                    self.hold(session);
+                    return Ok(Taken::Loan(loan));
+                }
+                () = std::future::ready(()), if visits && loan.is_none() => loan = Some(self.ask_loan()),
                 () = tokio::time::sleep(self.remaining()) => {
                     if self.remaining().is_zero() {
                         return Err(self.report(session, sql));
@@ -64,13 +95,38 @@ impl Turns {
     }
 
     /// Takes the turn if nobody has it.
-    pub(super) fn try_take(&self, session: u32) -> Option<MutexGuard<'_, Backend>> {
-        let backend = self.backend.try_lock().ok()?;
+    pub(super) fn try_take(&self, session: u32) -> Option<Turn> {
+        let turn = Arc::clone(&self.backend).try_lock_owned().ok()?;
         self.hold(session);
-        Some(backend)
+        Some(turn)
     }
 
-    fn hold(&self, session: u32) {
+    fn ask_loan(&self) -> oneshot::Receiver<Loan> {
+        let (visitor, loan) = oneshot::channel();
+        self.visitors.borrow_mut().push_back(visitor);
+        if let Some(host) = self.host.borrow_mut().take() {
+            host.wake();
+        }
+        loan
+    }
+
+    /// Whether somebody waits to visit; if not, the task is woken when somebody does.
+    pub(super) fn poll_visitor(&self, cx: &mut Context<'_>) -> bool {
+        *self.host.borrow_mut() = Some(cx.waker().clone());
+        self.has_visitor()
+    }
+
+    pub(super) fn has_visitor(&self) -> bool {
+        self.visitors.borrow().iter().any(|visitor| !visitor.is_closed())
+    }
+
+    pub(super) fn next_visitor(&self) -> Option<oneshot::Sender<Loan>> {
+        let mut visitors = self.visitors.borrow_mut();
+        std::iter::from_fn(|| visitors.pop_front()).find(|visitor| !visitor.is_closed())
+    }
+
+    /// Notes who has the turn.
+    pub(super) fn hold(&self, session: u32) {
         self.taken.set(self.taken.get() + 1);
         *self.holder.borrow_mut() = Some(Holder { session, last_sql: String::new(), idle_since: None });
     }
@@ -112,9 +168,10 @@ impl Turns {
             )),
             hint: Some(format!(
                 "The transactions of a test take turns on one connection. Finish or drop the transaction of session \
-                 {other} before another connection is used, or pass it on to the code that runs this statement. Where \
-                 two transactions must be open at once, write #[ptest::db_test(isolation = \"database\")]; it costs a \
-                 clone."
+                 {other} before another connection is used, or pass it on to the code that runs this statement. In the \
+                 attribute of the test, `sessions = \"shared\"` runs a statement beside a transaction inside of it; \
+                 `isolation = \"database\"` has room for two transactions at once, and costs a clone; `turn_timeout = \
+                 \"30s\"` waits longer for code that is only slow."
             )),
             ..Report::error(
                 "PT001",

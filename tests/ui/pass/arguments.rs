@@ -33,6 +33,12 @@ async fn isolation_by_transaction(_: Pool) {}
 #[ptest::db_test(isolation = "database", start_paused = false)]
 async fn isolation_by_database(_: Pool) {}
 
+#[ptest::db_test(level = "repeatable read", isolation = "database")]
+async fn level(_: Pool) {}
+
+#[ptest::db_test(sessions = "shared", turn_timeout = "500ms")]
+async fn sessions(_: Pool) {}
+
 #[ptest::db_test(timeout = "1.5s")]
 async fn timeout(_: Pool) {}
 

@@ -1,0 +1,180 @@
+//! Several sessions of a test: whose turn it is, how long one waits, and visits with `sessions = "shared"`.
+
+use ptest::PgUrl;
+use sqlx::{Acquire, Connection, Executor, PgConnection, PgPool, Row};
+
+use crate::rerun::Rerun;
+use crate::wire::Wire;
+
+/// A service that forgets to pass its transaction on: the audit goes through the pool.
+async fn transfers(pool: &PgPool, commit: bool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    tx.execute("insert into transfers values (1)").await?;
+    pool.execute("insert into journal values ('transfer 1')").await?;
+    tx.execute("insert into transfers values (2)").await?;
+    if commit { tx.commit().await } else { tx.rollback().await }
+}
+
+async fn tables(pool: &PgPool) {
+    pool.execute("create table transfers (a int primary key); create table journal (a text)").await.unwrap();
+}
+
+async fn count(pool: &PgPool, table: &str) -> i64 {
+    sqlx::query(sqlx::AssertSqlSafe(format!("select count(*) from {table}"))).fetch_one(pool).await.unwrap().get(0)
+}
+
+#[ptest::db_test(migrations = false, sessions = "shared")]
+async fn a_statement_beside_a_transaction_runs_inside_it(pool: PgPool) {
+    tables(&pool).await;
+    transfers(&pool, true).await.unwrap();
+    assert_eq!((count(&pool, "transfers").await, count(&pool, "journal").await), (2, 1));
+}
+
+#[ptest::db_test(migrations = false, sessions = "shared")]
+async fn an_error_on_a_visit_leaves_the_transaction_as_it_was(pool: PgPool) {
+    tables(&pool).await;
+    let mut tx = pool.begin().await.unwrap();
+    tx.execute("insert into transfers values (1)").await.unwrap();
+    for sql in ["insert into transfers values (1)", "nonsense", "select 1/0"] {
+        pool.execute(sql).await.unwrap_err();
+    }
+    tx.execute("insert into transfers values (2)").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count(&pool, "transfers").await, 2);
+}
+
+#[ptest::db_test(migrations = false, sessions = "shared")]
+async fn a_visit_leaves_savepoints_cursors_and_portals(pool: PgPool) {
+    tables(&pool).await;
+    let mut tx = pool.begin().await.unwrap();
+    tx.execute("declare c cursor for select generate_series(1, 3)").await.unwrap();
+    tx.execute("savepoint before").await.unwrap();
+    tx.execute("insert into transfers values (1)").await.unwrap();
+    tx.execute("rollback to before").await.unwrap();
+    pool.execute("insert into journal values ('kept')").await.unwrap();
+    assert_eq!(tx.fetch_one("fetch c").await.unwrap().get::<i32, _>(0), 1);
+    let mut inner = tx.begin().await.unwrap();
+    inner.execute("insert into transfers values (3)").await.unwrap();
+    pool.execute("insert into journal values ('kept as well')").await.unwrap();
+    inner.commit().await.unwrap();
+    assert_eq!(tx.fetch_one("fetch c").await.unwrap().get::<i32, _>(0), 2);
+    tx.commit().await.unwrap();
+    assert_eq!((count(&pool, "transfers").await, count(&pool, "journal").await), (1, 2));
+}
+
+#[ptest::db_test(migrations = false, sessions = "shared")]
+async fn settings_are_a_sessions_own_on_a_visit_as_well(url: PgUrl) {
+    let (mut holder, mut visitor) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    assert_eq!(holder.query("set search_path = holder; set work_mem = '1MB'"), "SET SET I");
+    assert_eq!(visitor.query("set search_path = visitor"), "SET I");
+    assert_eq!(holder.query("begin; select 1"), "BEGIN (1) SELECT 1 T");
+    assert_eq!(visitor.query("show search_path; show work_mem"), "(visitor) SHOW (4MB) SHOW I");
+    assert_eq!(holder.query("show search_path; show work_mem"), "(holder) SHOW (1MB) SHOW T");
+    assert_eq!(visitor.pipeline(&["set search_path = elsewhere", "show search_path"]), "SET (elsewhere) SHOW I");
+    assert_eq!(holder.query("show search_path; commit"), "(holder) SHOW COMMIT I");
+    assert_eq!(visitor.query("show search_path"), "(elsewhere) SHOW I");
+}
+
+#[ptest::db_test(migrations = false, sessions = "shared")]
+async fn a_transaction_waits_for_the_other_all_the_same(url: PgUrl) {
+    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    assert_eq!(holder.query("begin; create table t (a int)"), "BEGIN CREATE TABLE T");
+    assert_eq!(other.query("begin"), "PT001! I");
+    assert_eq!(other.query("insert into t values (1)"), "INSERT 0 1 I");
+    assert_eq!(holder.query("commit"), "COMMIT I");
+    assert_eq!(other.query("begin; select a from t; commit"), "BEGIN (1) SELECT 1 COMMIT I");
+}
+
+#[ptest::db_test(turn_timeout = "100ms")]
+async fn a_wait_ends_when_the_test_says(url: PgUrl) {
+    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    assert_eq!(holder.query("begin"), "BEGIN T");
+    let messages = {
+        other.send(&crate::wire::query("select 1"));
+        other.until_ready()
+    };
+    let text = String::from_utf8_lossy(&messages[0].body).into_owned();
+    assert!(text.contains("waited 100ms for its turn"), "{text}");
+    // What helps, each by its argument.
+    for argument in ["isolation = \"database\"", "sessions = \"shared\"", "turn_timeout"] {
+        assert!(text.contains(argument), "{argument}: {text}");
+    }
+}
+
+mod inner {
+    use super::*;
+
+    #[ptest::db_test(migrations = false, sessions = "shared")]
+    #[ignore = "run by another test: fails"]
+    async fn rolls_back_what_another_session_did(pool: PgPool) {
+        tables(&pool).await;
+        transfers(&pool, false).await.unwrap();
+        assert_eq!(count(&pool, "journal").await, 0);
+    }
+
+    #[ptest::db_test(migrations = false, sessions = "shared")]
+    #[ignore = "run by another test: fails"]
+    async fn leaves_a_transaction_open_that_was_visited(pool: PgPool) {
+        tables(&pool).await;
+        let mut tx = pool.begin().await.unwrap();
+        tx.execute("insert into transfers values (1)").await.unwrap();
+        pool.execute("insert into journal values ('x')").await.unwrap();
+    }
+
+    #[ptest::db_test(migrations = false, sessions = "shared")]
+    #[ignore = "run by another test: passes"]
+    async fn rolls_back_to_before_and_after_a_visit(conn: &mut PgConnection, url: PgUrl) {
+        let mut other = PgConnection::connect(url.as_str()).await.unwrap();
+        conn.execute("create table t (a int); begin").await.unwrap();
+        other.execute("insert into t values (1)").await.unwrap();
+        conn.execute("savepoint after; insert into t values (2); rollback to after; commit").await.unwrap();
+        let rows = conn.fetch_all("select a from t").await.unwrap();
+        assert_eq!(rows.len(), 1);
+    }
+}
+
+#[test]
+fn a_visit_that_is_rolled_back_fails_the_test() {
+    let journal = "insert into journal values ('transfer 1')";
+    Rerun::test("sessions::inner::rolls_back_what_another_session_did")
+        .run()
+        .failed()
+        .says("which was then rolled back: insert into journal")
+        .says(journal)
+        .says("help: with `sessions = \"shared\"`");
+    Rerun::test("sessions::inner::leaves_a_transaction_open_that_was_visited").run().failed().says("then rolled back");
+    Rerun::test("sessions::inner::rolls_back_to_before_and_after_a_visit").run().passed();
+}
+
+// The isolation level of ptest's transaction, and of databases of a test's own.
+
+const LEVELS: &str = "select current_setting('transaction_isolation') || ', ' || \
+    current_setting('default_transaction_isolation')";
+
+async fn shown(pool: &PgPool) -> (String, String, String) {
+    let show: String = pool.fetch_one("show transaction_isolation").await.unwrap().get(0);
+    let default: String = pool.fetch_one("show default_transaction_isolation").await.unwrap().get(0);
+    (show, default, pool.fetch_one(LEVELS).await.unwrap().get(0))
+}
+
+#[ptest::db_test(level = "serializable")]
+async fn level_is_that_of_the_transaction_and_the_default(pool: PgPool) {
+    let (show, default, real) = shown(&pool).await;
+    assert_eq!((&*show, &*default, &*real), ("serializable", "serializable", "serializable, serializable"));
+    pool.execute("set default_transaction_isolation = 'read committed'; reset default_transaction_isolation")
+        .await
+        .unwrap();
+    assert_eq!(shown(&pool).await.1, "serializable");
+}
+
+#[ptest::db_test(level = "repeatable read", isolation = "database")]
+async fn level_is_the_default_in_a_database_of_its_own(pool: PgPool) {
+    let (show, default, real) = shown(&pool).await;
+    assert_eq!((&*show, &*default, &*real), ("repeatable read", "repeatable read", "repeatable read, repeatable read"));
+}
+
+#[ptest::db_test]
+async fn the_next_test_on_the_slot_has_the_servers_level(pool: PgPool) {
+    let (show, default, real) = shown(&pool).await;
+    assert_eq!((&*show, &*default, &*real), ("read committed", "read committed", "read committed, read committed"));
+}

@@ -1,0 +1,2 @@
+#[ptest::db_test(level = "snapshot")]
+async fn stores_a_post() {}

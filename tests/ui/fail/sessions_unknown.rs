@@ -1,0 +1,2 @@
+#[ptest::db_test(sessions = "two")]
+async fn stores_a_post() {}
