@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::apart::apart;
+use super::history::{self, Dialect};
 use super::layout::Layout;
 use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
@@ -10,7 +11,7 @@ use crate::context::Context;
 use crate::migrator::{AnyMigrator, Cause};
 use crate::param;
 use crate::sandbox;
-use crate::server::{self, Address, Connection, DbError, QueryError, ServerError, quote_literal};
+use crate::server::{self, Address, Connection, DbError, QueryError, ServerError};
 use crate::setup::Setup;
 
 #[derive(Debug, thiserror::Error)]
@@ -104,27 +105,21 @@ fn of_sqlx(source: Cause) -> ApplyError {
     ApplyError::Migrator { tool: "sqlx".to_owned(), source }
 }
 
-/// Runs the migrations of any layout, each as one simple query, and fills diesel's table.
+/// Runs the migrations of any layout, each as one simple query, and notes them as their tool does.
 async fn run_all(address: &Address, database: &str, set: &MigrationSet) -> Result<(), ApplyError> {
     let mut connection = Connection::open(address, database, &[]).await?;
-    if set.layout == Layout::Diesel {
-        run_script(&mut connection, PathBuf::new(), DIESEL_TABLE).await?;
+    if let Some(sql) = history::table_sql(set) {
+        run_script(&mut connection, PathBuf::new(), sql).await?;
     }
     for migration in &set.migrations {
         run_migration(&mut connection, migration).await?;
-        if set.layout == Layout::Diesel {
-            let version = quote_literal(&migration.version);
-            let sql = format!("INSERT INTO __diesel_schema_migrations (version) VALUES ({version})");
+        if let Some(sql) = history::note_sql(set, migration, Dialect::Postgres) {
             run_script(&mut connection, migration.path.clone(), &sql).await?;
         }
     }
     connection.close().await;
     Ok(())
 }
-
-/// As diesel makes it, so that an application that runs its migrations at start finds nothing to do.
-pub(crate) const DIESEL_TABLE: &str = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
-    run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
 
 async fn run_migration(connection: &mut Connection, migration: &Migration) -> Result<(), ApplyError> {
     if !migration.in_transaction {

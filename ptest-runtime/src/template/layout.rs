@@ -3,8 +3,12 @@
 /// The tool whose rules a folder follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// `<version>_<name>.sql`, or `.up.sql` with `.down.sql`; also plain numbered files.
+    /// `<version>_<name>.sql`, or `.up.sql` with `.down.sql`.
     Sqlx,
+    /// Named as sqlx's or numbered, with `-- migrate:up` in each file. Names do not tell it; [`super::dbmate`] does.
+    Dbmate,
+    /// `<number>.sql`, `<number>-<name>.sql`: run in their order, by whatever tool.
+    Numbered,
     /// `<version>_<name>/up.sql`.
     Diesel,
     /// `V<version>__<name>.sql`, or `U…`.
@@ -15,6 +19,8 @@ impl Layout {
     pub(crate) fn tool(self) -> &'static str {
         match self {
             Layout::Sqlx => "sqlx",
+            Layout::Dbmate => "dbmate",
+            Layout::Numbered => "numbered files",
             Layout::Diesel => "diesel",
             Layout::Refinery => "refinery",
         }
@@ -23,7 +29,8 @@ impl Layout {
     /// How the tool's migrations are named.
     pub(super) fn pattern(self) -> &'static str {
         match self {
-            Layout::Sqlx => "<version>_<name>.sql",
+            Layout::Sqlx | Layout::Dbmate => "<version>_<name>.sql",
+            Layout::Numbered => "<number>-<name>.sql",
             Layout::Diesel => "<version>_<name>/up.sql",
             Layout::Refinery => "V<version>__<name>.sql",
         }
@@ -75,14 +82,32 @@ pub(super) fn folder(name: &str) -> Entry<'_> {
 }
 
 fn sqlx(name: &str) -> Entry<'_> {
-    let Some((written, rest)) = name.split_once('_') else { return Entry::Other };
+    let Some((written, rest)) = name.split_once('_') else { return numbered(name) };
     let Some(stem) = rest.strip_suffix(".sql") else { return Entry::Other };
-    let Ok(version) = written.parse() else { return Entry::Misnamed(Layout::Sqlx) };
+    let Ok(version) = written.parse() else {
+        let numbered = numbered(name);
+        return if numbered == Entry::Other { Entry::Misnamed(Layout::Sqlx) } else { numbered };
+    };
     if stem.ends_with(".down") {
         return Entry::Down;
     }
     let name = stem.strip_suffix(".up").unwrap_or(stem);
     Entry::Migration { layout: Layout::Sqlx, version: Version::Number(version), written, name }
+}
+
+/// `1.sql`, `01-users.sql`, `2 more_users.sql`; what follows the number begins with something else than a part of it.
+fn numbered(name: &str) -> Entry<'_> {
+    let Some(stem) = name.strip_suffix(".sql") else { return Entry::Other };
+    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
+    let (written, rest) = stem.split_at(digits);
+    let (Ok(version), true) = (written.parse(), rest.is_empty() || rest.starts_with(['-', ' '])) else {
+        return Entry::Other;
+    };
+    if stem.ends_with(".down") {
+        return Entry::Down;
+    }
+    let name = rest.get(1..).unwrap_or_default();
+    Entry::Migration { layout: Layout::Numbered, version: Version::Number(version), written, name }
 }
 
 fn refinery(rest: &str) -> Entry<'_> {
@@ -119,12 +144,24 @@ mod tests {
         );
         assert_eq!(file("007_a.b.sql"), migration(Sqlx, 7, "007", "a.b"));
         assert_eq!(file("1_init.down.sql"), Entry::Down);
-        for name in ["init.sql", "1.sql", "1-init.sql", "1_init.SQL", "1_init.sql.bak", "README.md", ".1_init.sql", ""]
-        {
+        for name in ["init.sql", "1_init.SQL", "1_init.sql.bak", "README.md", ".1_init.sql", ""] {
             assert_eq!(file(name), Entry::Other, "{name}");
         }
         for name in ["a_b.sql", "_b.sql", "1.5_b.sql", "v1__b.sql", "9223372036854775808_big.sql", "x_b.down.sql"] {
             assert_eq!(file(name), Entry::Misnamed(Sqlx), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_with_a_number_alone() {
+        use Layout::Numbered;
+        assert_eq!(file("1.sql"), migration(Numbered, 1, "1", ""));
+        assert_eq!(file("010-users.sql"), migration(Numbered, 10, "010", "users"));
+        assert_eq!(file("2 more_users.sql"), migration(Numbered, 2, "2", "more_users"));
+        assert_eq!(file("3-user_table.sql"), migration(Numbered, 3, "3", "user_table"));
+        assert_eq!(file("3-users.down.sql"), Entry::Down);
+        for name in ["1.md", "1.5.sql", "1st.sql", "-1.sql", "9223372036854775808.sql"] {
+            assert_eq!(file(name), Entry::Other, "{name}");
         }
     }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::error::MigrationsError;
+use super::dbmate;
 use super::layout::{self, Entry, Layout, Version};
 use super::settings::{self, SqlxSettings};
 use crate::test::{Migrations, Test};
@@ -58,7 +59,26 @@ pub(crate) fn read(dir: &Path) -> Result<MigrationSet, MigrationsError> {
         return Err(MigrationsError::Twice { dir: dir.to_owned(), version: a.written.clone(), first, second });
     }
     let migrations = steps.into_iter().map(|step| step.read(dir)).collect::<Result<_, _>>()?;
-    Ok(MigrationSet { layout, migrations })
+    of_dbmate(MigrationSet { layout, migrations })
+}
+
+/// Where the files are dbmate's, takes the way up of each, in dbmate's order.
+fn of_dbmate(mut set: MigrationSet) -> Result<MigrationSet, MigrationsError> {
+    let named_so = matches!(set.layout, Layout::Sqlx | Layout::Numbered);
+    if !named_so || !set.migrations.iter().any(|migration| dbmate::up(&migration.sql).is_some()) {
+        return Ok(set);
+    }
+    for migration in &mut set.migrations {
+        let path = || migration.path.clone();
+        let Some(up) = dbmate::up(&migration.sql) else { return Err(MigrationsError::NoWayUp { path: path() }) };
+        if dbmate::begins_late(&migration.sql) {
+            return Err(MigrationsError::BeforeWayUp { path: path() });
+        }
+        migration.in_transaction = up.in_transaction;
+        migration.sql = up.sql.to_owned();
+    }
+    set.migrations.sort_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
+    Ok(MigrationSet { layout: Layout::Dbmate, ..set })
 }
 
 fn locate_in(manifest_dir: &Path, migrations: Migrations) -> Result<Option<Folder>, MigrationsError> {
@@ -156,6 +176,7 @@ impl Listing {
                     return Err(MigrationsError::Misnamed { path: path(entry), layout: Layout::Sqlx });
                 }
             }
+            Layout::Dbmate | Layout::Numbered => {}
             Layout::Diesel => {
                 if let Some(entry) = self.folders.first() {
                     return Err(MigrationsError::NoUpSql { path: path(entry) });
@@ -201,6 +222,7 @@ impl Step {
         };
         let in_transaction = match self.layout {
             Layout::Sqlx => !sql.starts_with("-- no-transaction"),
+            Layout::Dbmate | Layout::Numbered => true,
             Layout::Diesel => settings::diesel_in_transaction(dir.join(&self.entry).join("metadata.toml"))?,
             Layout::Refinery => !sql.lines().any(is_refinery_no_transaction),
         };

@@ -7,8 +7,10 @@ mod apart;
 mod apply;
 mod build;
 mod cache;
+mod dbmate;
 pub(crate) mod facts;
 pub(crate) mod fingerprint;
+pub(crate) mod history;
 mod layout;
 pub(crate) mod migrations;
 mod names;
@@ -17,8 +19,6 @@ pub(crate) mod settings;
 
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use apart::apart;
-#[cfg(feature = "sqlx-sqlite")]
-pub(crate) use apply::DIESEL_TABLE;
 pub(crate) use apply::{ApplyError, run_script};
 pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure};
 #[cfg(feature = "sqlx-sqlite")]

@@ -74,6 +74,28 @@ fn refinery() {
 }
 
 #[test]
+fn dbmate() {
+    let broken = format!("-- migrate:up\n{BROKEN}\n-- migrate:down\n");
+    fails(&[("migrations/1_a.sql", &broken)], &["/migrations/1_a.sql fails at line 5", "SQLSTATE 42704"]);
+    let way_up = ("migrations/1_a.sql", "-- migrate:up\nselect 1;");
+    fails(
+        &[way_up, ("migrations/2_b.sql", "select 2;")],
+        &["no `-- migrate:up` in `", "/2_b.sql`", "help: add the line"],
+    );
+    let late = ("migrations/2_b.sql", "select 2;\n-- migrate:up\n");
+    fails(&[way_up, late], &["statements before `-- migrate:up` in `", "/2_b.sql`", "help: move them below"]);
+}
+
+#[test]
+fn numbered_files() {
+    fails(&[("migrations/1.sql", BROKEN)], &["/migrations/1.sql fails at line 4", "SQLSTATE 42704"]);
+    fails(
+        &[("migrations/1.sql", ""), ("migrations/2_b.sql", "")],
+        &["mixes migrations of numbered files (`1.sql`) and of sqlx"],
+    );
+}
+
+#[test]
 fn objects_of_the_whole_server() {
     let sql = "create role ptest_it_twice;\ncreate role ptest_it_twice;";
     fails(

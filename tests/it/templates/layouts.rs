@@ -1,4 +1,4 @@
-//! Migrations in the layouts of sqlx, diesel and refinery, each with its tool's own table where the tool keeps one.
+//! Migrations in the layouts of sqlx, diesel, refinery and dbmate, each with its tool's own table, and numbered files.
 
 use super::TABLES;
 use crate::package::Package;
@@ -63,6 +63,32 @@ fn refinery() {
         ("migrations/U11__c.sql", "alter table layout_e add m int;"),
     ]);
     let found = ask(&package, &["insert into layout_e values (1, 2) returning n + m", TABLES]);
-    assert_eq!(found[0], "3");
-    assert!(found.contains(&"layout_e".to_owned()));
+    assert_eq!(found, ["3", "layout_e", "refinery_schema_history"]);
+    let history =
+        "select version || ' ' || name || ' ' || (applied_on::timestamptz <= now()) from refinery_schema_history";
+    assert_eq!(ask(&package, &[history]), ["9 a true", "10 b true", "11 c true"]);
+}
+
+#[test]
+fn dbmate() {
+    let package = Package::new(&[
+        (
+            "migrations/20240131120000_a.sql",
+            "-- migrate:up\ncreate table layout_f ();\n\n-- migrate:down\nthis is no sql",
+        ),
+        ("migrations/20240201120000_b.sql", "-- migrate:up transaction:false\nvacuum layout_f; vacuum layout_f;"),
+    ]);
+    let found = ask(&package, &[TABLES, "select version from schema_migrations order by 1"]);
+    assert_eq!(found, ["layout_f", "schema_migrations", "20240131120000", "20240201120000"]);
+}
+
+#[test]
+fn numbered_files() {
+    let package = Package::new(&[
+        ("migrations/10-b.sql", "alter table layout_g add n int;"),
+        ("migrations/9 a_table.sql", "create table layout_g ();"),
+        ("migrations/11.sql", "insert into layout_g values (1);"),
+        ("migrations/README.md", "about them"),
+    ]);
+    assert_eq!(ask(&package, &["select n from layout_g", TABLES]), ["1", "layout_g"]);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::script::{self, Failure};
 use crate::context::Context;
@@ -14,8 +14,9 @@ use crate::migrator::{AnyMigrator, Cause};
 use crate::setup::Setup;
 use crate::sqlite::SqliteError;
 use crate::sqlite::template::Template;
+use crate::template::history::{self, Dialect};
 use crate::template::migrations::{Folder, Migration, MigrationSet};
-use crate::template::{DIESEL_TABLE, Layout, Schema, Source, apart};
+use crate::template::{Layout, Schema, Source, apart};
 use crate::test::Script;
 
 /// How long a connection that was dropped may take to let go of the file.
@@ -102,7 +103,7 @@ async fn migrate(conn: &mut SqliteConnection, schema: &Schema, folder: &Folder) 
     let set = schema.read(folder)?;
     match set.layout {
         Layout::Sqlx => run_files(conn, &sqlx_migrator::migrator(&set, &folder.sqlx), &set.migrations).await,
-        Layout::Diesel | Layout::Refinery => run_scripts(conn, &set).await,
+        Layout::Diesel | Layout::Refinery | Layout::Dbmate | Layout::Numbered => run_scripts(conn, &set).await,
     }
 }
 
@@ -148,20 +149,19 @@ async fn failed_line(
     (source.to_string() == error.to_string()).then_some(line)
 }
 
-/// Runs the migrations of another tool's layout, and fills diesel's table.
+/// Runs the migrations of another tool's layout, and notes them as the tool does.
 async fn run_scripts(conn: &mut SqliteConnection, set: &MigrationSet) -> Result<(), SqliteError> {
-    let is_diesel = set.layout == Layout::Diesel;
-    let unexpected = |error: sqlx::Error| of_sqlx(error);
-    if is_diesel {
-        sqlx::raw_sql(DIESEL_TABLE).execute(&mut *conn).await.map_err(unexpected)?;
+    let unexpected =
+        |error: sqlx::Error| SqliteError::Migrator { tool: set.layout.tool().to_owned(), source: error.into() };
+    if let Some(sql) = history::table_sql(set) {
+        sqlx::raw_sql(sql).execute(&mut *conn).await.map_err(unexpected)?;
     }
     for migration in &set.migrations {
         run_script(conn, &migration.sql, migration.in_transaction).await.map_err(|Failure { line, source }| {
             SqliteError::Migration { place: format!("{}:{line}", migration.path.display()), source: source.into() }
         })?;
-        if is_diesel {
-            let applied = sqlx::query("INSERT INTO __diesel_schema_migrations (version) VALUES (?)");
-            applied.bind(&migration.version).execute(&mut *conn).await.map_err(unexpected)?;
+        if let Some(sql) = history::note_sql(set, migration, Dialect::Sqlite) {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await.map_err(unexpected)?;
         }
     }
     Ok(())

@@ -32,6 +32,10 @@ pub(crate) enum MigrationsError {
     Nested { path: PathBuf },
     #[error("no `up.sql` in `{}`, beside migrations of diesel", path.display())]
     NoUpSql { path: PathBuf },
+    #[error("no `-- migrate:up` in `{}`, beside migrations of dbmate", path.display())]
+    NoWayUp { path: PathBuf },
+    #[error("statements before `-- migrate:up` in `{}`, which dbmate refuses", path.display())]
+    BeforeWayUp { path: PathBuf },
     #[error("cannot parse `{}`", path.display())]
     Toml { path: PathBuf, source: Box<toml::de::Error> },
     #[error("`{key}` in `{}` is not {expected}", path.display())]
@@ -59,7 +63,7 @@ impl MigrationsError {
                  database"
             ),
             MigrationsError::Empty { .. } => {
-                let patterns = [Layout::Sqlx, Layout::Diesel, Layout::Refinery]
+                let patterns = [Layout::Sqlx, Layout::Diesel, Layout::Refinery, Layout::Numbered]
                     .map(|layout| format!("`{}` ({})", layout.pattern(), layout.tool()));
                 format!("name them {}, or write `migrations = false` for an empty database", patterns.join(", "))
             }
@@ -81,6 +85,10 @@ impl MigrationsError {
             }
             MigrationsError::Nested { .. } => "move them up: ptest reads one folder".to_owned(),
             MigrationsError::NoUpSql { .. } => "add its `up.sql`, or move it out of the folder".to_owned(),
+            MigrationsError::NoWayUp { .. } => {
+                "add the line `-- migrate:up` before its statements, or move it out of the folder".to_owned()
+            }
+            MigrationsError::BeforeWayUp { .. } => "move them below that line".to_owned(),
             MigrationsError::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
             MigrationsError::Read { .. } | MigrationsError::Toml { .. } | MigrationsError::TomlKey { .. } => {
                 return None;

@@ -135,10 +135,31 @@ fn migrations_of_diesel_fill_its_table() {
 }
 
 #[test]
-fn migrations_of_refinery_are_applied() {
+fn migrations_of_refinery_fill_its_table() {
     let project = Project::new(&[
         ("V1__users.sql", USERS.1),
         ("V2__wal.sql", "-- refinery:noTransaction\npragma journal_mode = wal;\nvacuum"),
     ]);
     project.assert_clean();
+    let history = "select version || name from refinery_schema_history where applied_on like '2%Z' and checksum > '0'";
+    assert_eq!(answers(&project, history), ["1users", "2wal"]);
+}
+
+#[test]
+fn migrations_of_dbmate_fill_its_table() {
+    let users = format!("-- migrate:up\n{}\n-- migrate:down\ndrop table users", USERS.1);
+    let project =
+        Project::new(&[("1_users.sql", users.as_str()), ("2_more.sql", "-- migrate:up\ncreate table more (x)")]);
+    project.assert_clean();
+    assert_eq!(answers(&project, "select version from schema_migrations order by 1"), ["1", "2"]);
+}
+
+#[test]
+fn numbered_files_are_applied() {
+    let project = Project::new(&[("2.sql", "alter table users add age int"), ("1-users.sql", USERS.1)]);
+    assert_eq!(answers(&project, "select name from pragma_table_info('users') where name = 'age'"), ["age"]);
+}
+
+fn answers(project: &Project, sql: &'static str) -> Vec<String> {
+    project.pass(async |test| sqlx::query_scalar(sql).fetch_all(&mut test.connection().await.unwrap()).await.unwrap())
 }
