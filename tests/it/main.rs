@@ -18,6 +18,7 @@ mod report;
 mod rerun;
 mod runtime;
 mod sandbox_faults;
+mod sandbox_modes;
 mod sandbox_rules;
 mod scratch_server;
 mod seeds;

@@ -286,6 +286,17 @@ fn a_statement_timeout_ends_one_statement(url: PgUrl) {
     assert_eq!(a.query("select 1"), "(1) SELECT 1 I");
 }
 
+// When the transaction began is asked again at the end of the test, which would fail.
+#[ptest::db_test]
+fn a_test_may_leave_any_setting_behind(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    assert_eq!(a.query("set timezone = 'Asia/Tokyo'"), "SET TimeZone=Asia/Tokyo I");
+    assert_eq!(
+        a.query("set datestyle = 'German'; set bytea_output = 'escape'; set extra_float_digits = 0"),
+        "SET SET SET DateStyle=German, DMY I"
+    );
+}
+
 // Prepared statements and the rest of a session.
 
 #[ptest::db_test]

@@ -70,21 +70,22 @@ pub(super) fn restore_sql(restore: &str) -> String {
     format!("ROLLBACK;BEGIN READ WRITE;{restore};ROLLBACK")
 }
 
+/// When the transaction began, in a form that no setting of the test changes.
+const BEGAN: &str = "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex')";
+
 fn begin_sql(level: Level) -> String {
     let level = match level {
         Level::ReadCommitted => String::new(),
         level => format!(" ISOLATION LEVEL {}", level.sql()),
     };
-    format!(
-        "BEGIN READ WRITE{level};SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), pg_catalog.transaction_timestamp()"
-    )
+    format!("BEGIN READ WRITE{level};SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), {BEGAN}")
 }
 
 /// Releases the session locks that a body took, and retakes the lease's: the transaction lock holds the key meanwhile.
 pub(super) fn retake_sql() -> String {
     format!(
         "SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_advisory_lock({KEY}), \
-         pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id_if_assigned(), \
+         {BEGAN}, pg_catalog.pg_current_xact_id_if_assigned(), \
          pg_catalog.current_setting('track_counts')"
     )
 }

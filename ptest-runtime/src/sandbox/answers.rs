@@ -7,6 +7,7 @@ use super::commit::DECLARED;
 use super::control::{self, Answer, Block};
 use super::expect::{Exchange, Expected, Owner, What};
 use super::frame::{self, Frame, Piece, Report};
+use super::list::List;
 use super::reports::{self, Reader, error_text};
 use super::script::Script;
 use super::session::Session;
@@ -66,7 +67,12 @@ impl Session {
     fn parameter(&mut self, frame: &Frame, link: &mut Exchange) {
         let Some((name, value)) = link.loaded.report(frame) else { return };
         if name == "standard_conforming_strings" {
-            self.standard_strings = value == "on";
+            let on = value == "on";
+            for belief in [&mut self.settled, &mut self.belief] {
+                if belief.defaults.standard_strings != on {
+                    *belief = belief.with_defaults(|defaults| defaults.standard_strings = on, false);
+                }
+            }
         }
         if link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox) {
             self.reports.insert(name, value);
@@ -82,7 +88,7 @@ impl Session {
             }
         }
         if let Some(Expected { what: What::Query(script), owner: Owner::Client, .. }) = link.expected.front_mut() {
-            put_finished_steps(script, &mut self.settled, out);
+            put_finished_steps(script, &mut self.settled, out, None);
         }
     }
 
@@ -136,20 +142,20 @@ impl Session {
         let completion = matches!(frame.tag(), b'C' | b'I');
         // The last tag of an autocommit string is the client's only when its commit has succeeded.
         let last = script.steps.len() <= 1 && script.steps.front().is_none_or(|s| s.after.block == Block::Idle);
-        let gated = completion && last && !self.duties.borrow().is_plain(&self.touched);
-        let target = if gated { &mut self.held } else { &mut *out };
+        let gated = completion && last && !self.duties.borrow().is_plain(self.touched);
+        let mut held = gated.then_some(&mut self.held);
         if script.at_own() {
             if completion && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take()) {
-                warning.put(target);
+                warning.put(out);
             }
-            target.extend_from_slice(frame.bytes());
+            held.as_deref_mut().unwrap_or(out).extend_from_slice(frame.bytes());
         }
         if !completion {
             return;
         }
         let Some(step) = script.steps.front_mut() else { return };
         step.commands = step.commands.saturating_sub(1);
-        put_finished_steps(script, &mut self.settled, target);
+        put_finished_steps(script, &mut self.settled, out, held);
     }
 
     fn error(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) -> Result<(), Lost> {
@@ -162,7 +168,8 @@ impl Session {
         }
         self.copying_in = false;
         self.held.clear();
-        let on_error = front.on_error;
+        let refused = reports::is_refused(frame) && !matches!(front.what, What::Query(_));
+        let on_error = front.on_error.take().filter(|_| !refused).unwrap_or_else(|| self.settled.failed());
         match &mut front.what {
             What::Query(script) => {
                 let step = script.steps.pop_front();
@@ -170,8 +177,8 @@ impl Session {
                 if !reports::is_syntax_error(frame) {
                     step.iter().filter_map(|step| step.warning.as_ref()).for_each(|warning| warning.put(out));
                 }
-                let step_error = step.as_ref().filter(|_| !reports::is_syntax_error(frame)).map(|step| step.on_error);
-                let on_error = step_error.unwrap_or(self.settled.block.after_error());
+                let run = step.as_ref().filter(|_| !reports::is_syntax_error(frame));
+                let on_error = run.map_or(on_error, |step| step.on_error.clone());
                 match step {
                     Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
                         step.answer.iter().for_each(|answer| answer.put(true, out));
@@ -208,9 +215,9 @@ impl Session {
         Ok(())
     }
 
-    fn fail(&mut self, block: Block) {
-        self.settled = self.settled.at(block);
-        self.belief = self.settled;
+    fn fail(&mut self, belief: Belief) {
+        self.belief = belief.clone();
+        self.settled = belief;
     }
 
     fn ready(&mut self, frame: &Frame, link: &mut Exchange, out: &mut BytesMut) -> Result<(), Lost> {
@@ -249,19 +256,19 @@ impl Session {
         if self.settled.block != Block::Idle {
             let block = if status == b'E' { Block::Failed } else { Block::Open };
             self.release_held(out);
-            return self.finish_batch(Belief { block, ..self.settled }, link, out);
+            return self.finish_batch(self.settled.at(block), link, out);
         }
         let kept = status != b'E' && !self.doomed;
         self.kept = kept;
         if !kept || self.dirty {
             if std::mem::take(&mut self.unnamed_portal) {
-                link.close(b'P', b"", Owner::Sandbox, Block::Idle);
+                link.close(b'P', b"", Owner::Sandbox);
             }
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
-            let plain = self.duties.borrow().is_plain(&self.touched);
-            if !plain && (kept || self.touched.any) {
+            let plain = self.duties.borrow().is_plain(self.touched);
+            if !plain && (kept || self.touched) {
                 frame::put_query(&mut link.out, commands.as_bytes());
-                return link.expect(What::Gate, Owner::Part, Block::Idle);
+                return link.expect(What::Gate, Owner::Part);
             }
             link.commands(&commands);
         }
@@ -269,22 +276,22 @@ impl Session {
         self.finish_batch(self.settled.ended(kept), link, out);
     }
 
-    fn finish_batch(&mut self, belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
+    fn finish_batch(&mut self, mut belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
         if belief.block == Block::Idle {
             self.forget_portals();
-            let untouched = self.touched.anew();
-            if std::mem::replace(&mut self.touched, untouched).any {
+            belief.changes = List::default();
+            if std::mem::take(&mut self.touched) {
                 link.snapshot(&self.duties.borrow().custom);
             }
         }
-        self.settled = belief;
-        self.belief = belief;
+        self.settled = belief.clone();
         self.awaiting = false;
         self.batch_open = false;
         self.skipping = false;
         self.copying_in = false;
         self.dirty = false;
-        self.put_ready(belief, out);
+        self.put_ready(&belief, out);
+        self.belief = belief;
     }
 
     fn release_held(&mut self, out: &mut BytesMut) {
@@ -305,8 +312,8 @@ impl Script {
     }
 }
 
-/// Answers the steps at the front that need nothing more of the backend.
-fn put_finished_steps(script: &mut Script, settled: &mut Belief, out: &mut BytesMut) {
+/// Answers the steps at the front that need nothing more of the backend; the tag may be `held`.
+fn put_finished_steps(script: &mut Script, settled: &mut Belief, out: &mut BytesMut, mut held: Option<&mut BytesMut>) {
     while script.steps.front().is_some_and(|step| step.commands == 0) {
         let Some(step) = script.steps.pop_front() else { return };
         *settled = step.after;
@@ -314,7 +321,8 @@ fn put_finished_steps(script: &mut Script, settled: &mut Belief, out: &mut Bytes
             warning.put(out);
         }
         if let Some(answer) = step.answer {
-            answer.put(true, out);
+            answer.put_rows(true, out);
+            answer.put_end(held.as_deref_mut().unwrap_or(out));
         }
     }
 }

@@ -12,9 +12,9 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answers::Lost;
-use super::belief::Defaults;
 use super::commit::{Constraints, Duties};
 use super::control::{self, Block};
+use super::defaults::Defaults;
 use super::expect::{Exchange, Loaded, Owner, What};
 use super::frame::{self, Frame, Input, Piece};
 use super::reports::error_text;
@@ -112,11 +112,11 @@ impl Backend {
     /// cost no round trip; of others, its error is returned.
     pub(super) async fn load(&mut self, session: &mut Session) -> Result<Result<(), Frame>, Lost> {
         self.undo_leftover();
-        if self.link.loaded.session == session.id {
-            return Ok(Ok(()));
-        }
         if self.link.loaded.pending {
             self.quiet().await?;
+        }
+        if self.link.loaded.session == session.id {
+            return Ok(Ok(()));
         }
         let loaded = &mut self.link.loaded;
         let target = loaded.others.remove(&session.id).unwrap_or_else(|| session.initial.clone());
@@ -231,7 +231,7 @@ impl Backend {
         if session.batch_open && !session.awaiting {
             session.doomed = true;
             frame::put(&mut self.link.out, b'S', |_| {});
-            self.link.expect(What::Sync, Owner::Client, session.belief.block);
+            self.link.expect(What::Sync, Owner::Client);
             session.awaiting = true;
         }
     }

@@ -1,117 +1,175 @@
 //! What a client believes of its session where the backend cannot be asked: its transaction block, the modes of its
-//! transactions, and the settings that must never reach the backend.
+//! transactions, and what the end of a transaction or savepoint brings back.
 //!
-//! Read-only by default would undo the fence behind the rules (or the rules themselves), and a timer for idle
-//! transactions would kill the backend, whose transaction is always open. Isolation levels cannot change inside a
-//! subtransaction, and need not: transactions of a test take turns, so every level's promise holds.
+//! Isolation levels cannot change inside a subtransaction, and need not: transactions of a test take turns, so every
+//! level's promise holds.
 
 use super::control::Block;
-use super::sql::{Isolation, Modes};
+use super::defaults::{Defaults, Mode, isolation_name, show_milliseconds};
+use super::list::List;
+use super::sql::Modes;
 
 /// A session's belief; the sandbox keeps it true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Belief {
     pub(super) block: Block,
     /// The modes of the transaction, outside of one those of the next.
     pub(super) mode: Mode,
     pub(super) defaults: Defaults,
+    /// The defaults that a commit leaves: those without what is `SET LOCAL`.
+    lasting: Defaults,
     /// The defaults that a rollback brings back.
-    pub(super) committed: Defaults,
+    committed: Defaults,
+    /// The modes that the transaction began with.
+    first_mode: Mode,
     /// The transaction has run a query: its modes are settled.
     pub(super) queried: bool,
+    /// The backend's transaction is read-only.
+    pub(super) fenced: bool,
+    /// What has been changed of the backend's settings since they were read.
+    pub(super) changes: List<Change>,
+    savepoints: List<Savepoint>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mode {
-    pub(super) isolation: Isolation,
-    pub(super) read_only: bool,
-    pub(super) deferrable: bool,
+/// A savepoint of the client, and what going back to it restores.
+#[derive(Debug, PartialEq, Eq)]
+struct Savepoint {
+    name: Vec<u8>,
+    read_only: bool,
+    fenced: bool,
+    defaults: Defaults,
+    lasting: Defaults,
+    changes: List<Change>,
 }
 
-/// The settings that are a session's own and never the backend's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Defaults {
-    pub(super) mode: Mode,
-    /// `idle_in_transaction_session_timeout`, in milliseconds.
-    idle_timeout: i32,
-    /// `transaction_timeout`; `None`: the server has no such setting.
-    transaction_timeout: Option<i32>,
-}
-
-/// A value that a setting cannot have, in the server's words.
+/// A change of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Invalid {
-    pub(super) message: String,
-    pub(super) hint: Option<&'static str>,
-}
-
-impl Defaults {
-    /// The defaults of a session that asks for nothing, on a server of this major version.
-    pub(super) fn of_server(version: u32) -> Self {
-        let mode = Mode { isolation: Isolation::ReadCommitted, read_only: false, deferrable: false };
-        Defaults { mode, idle_timeout: 0, transaction_timeout: (version >= 17).then_some(0) }
-    }
-
-    /// Whether the setting never reaches the backend.
-    pub(super) fn has(&self, name: &str) -> bool {
-        match name {
-            "default_transaction_read_only" | "idle_in_transaction_session_timeout" => true,
-            "transaction_timeout" => self.transaction_timeout.is_some(),
-            _ => false,
-        }
-    }
-
-    /// Gives a setting another value.
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
-        match name {
-            "default_transaction_read_only" => self.mode.read_only = boolean(name, value)?,
-            "idle_in_transaction_session_timeout" => self.idle_timeout = milliseconds(name, value)?,
-            "transaction_timeout" => self.transaction_timeout = Some(milliseconds(name, value)?),
-            // The backend has these as well, and judges the value.
-            "default_transaction_deferrable" => self.mode.deferrable = boolean(name, value)?,
-            "default_transaction_isolation" => {
-                self.mode.isolation = isolation(value).unwrap_or(self.mode.isolation);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Gives a setting the value that it has in `other`.
-    pub(super) fn reset(&mut self, name: &str, other: &Defaults) {
-        match name {
-            "default_transaction_read_only" => self.mode.read_only = other.mode.read_only,
-            "default_transaction_deferrable" => self.mode.deferrable = other.mode.deferrable,
-            "default_transaction_isolation" => self.mode.isolation = other.mode.isolation,
-            "idle_in_transaction_session_timeout" => self.idle_timeout = other.idle_timeout,
-            "transaction_timeout" => self.transaction_timeout = other.transaction_timeout,
-            _ => {}
-        }
-    }
+pub(super) struct Change {
+    /// `None`: all of them.
+    pub(super) name: Option<String>,
+    /// Until the end of the transaction only.
+    pub(super) local: bool,
+    /// The statement that makes it, if it is known.
+    pub(super) sql: Option<String>,
+    /// A transaction before this one has made it.
+    pub(super) committed: bool,
 }
 
 impl Belief {
     pub(super) fn new(defaults: Defaults) -> Self {
-        Belief { block: Block::Idle, mode: defaults.mode, defaults, committed: defaults, queried: false }
+        Belief {
+            block: Block::Idle,
+            mode: defaults.mode,
+            defaults,
+            lasting: defaults,
+            committed: defaults,
+            first_mode: defaults.mode,
+            queried: false,
+            fenced: false,
+            changes: List::default(),
+            savepoints: List::default(),
+        }
     }
 
     /// Outside of a transaction, after a commit (`kept`) or a rollback.
-    pub(super) fn ended(self, kept: bool) -> Self {
-        Belief::new(if kept { self.defaults } else { self.committed })
+    pub(super) fn ended(&self, kept: bool) -> Self {
+        let left = |change: &&Change| change.committed || (kept && !change.local);
+        let left: Vec<_> = self.changes.iter().map(|(change, _)| change).filter(left).cloned().collect();
+        let left = left.into_iter().rev().map(|change| Change { committed: true, ..change });
+        let changes = left.fold(List::default(), |list, change| list.with(change));
+        Belief { changes, ..Belief::new(if kept { self.lasting } else { self.committed }) }
     }
 
     /// In the next transaction of a chain.
-    pub(super) fn chained(self, kept: bool) -> Self {
-        Belief { block: Block::Open, mode: self.mode, ..self.ended(kept) }
+    pub(super) fn chained(&self, kept: bool) -> Self {
+        Belief { block: Block::Open, mode: self.mode, first_mode: self.mode, ..self.ended(kept) }
     }
 
     /// In another block.
-    pub(super) fn at(self, block: Block) -> Self {
+    pub(super) fn at(&self, block: Block) -> Self {
         match block {
             Block::Idle => self.ended(false),
-            Block::Open => Belief { block, ..self },
-            Block::Failed => Belief { block, defaults: self.committed, ..self },
+            Block::Open => Belief { block, ..self.clone() },
+            // What the innermost subtransaction has set is undone at once.
+            Block::Failed => match self.savepoints.first() {
+                Some(savepoint) => Belief { block, ..self.restored(savepoint) },
+                None => {
+                    let (mode, first_mode) = (self.first_mode, self.first_mode);
+                    Belief { block, mode, first_mode, queried: self.queried, ..self.ended(false) }
+                }
+            },
         }
+    }
+
+    /// After an error.
+    pub(super) fn failed(&self) -> Self {
+        self.at(self.block.after_error())
+    }
+
+    /// With these settings, until the end of the transaction (`local`) or longer.
+    pub(super) fn with_defaults(&self, change: impl Fn(&mut Defaults), local: bool) -> Self {
+        let mut after = self.clone();
+        change(&mut after.defaults);
+        if !local {
+            change(&mut after.lasting);
+        }
+        after
+    }
+
+    /// With another change of a setting.
+    pub(super) fn with_change(&self, change: Change) -> Self {
+        Belief { changes: self.changes.with(change), ..self.clone() }
+    }
+
+    /// With these modes of the transaction.
+    pub(super) fn in_mode(&self, modes: &Modes) -> Self {
+        Belief { mode: self.mode.with(modes), ..self.clone() }
+    }
+
+    /// After a query.
+    pub(super) fn after_query(&self) -> Self {
+        Belief { queried: true, ..self.clone() }
+    }
+
+    /// Inside a savepoint of the client.
+    pub(super) fn in_savepoint(&self) -> bool {
+        self.savepoints.first().is_some()
+    }
+
+    /// Behind `SAVEPOINT name`.
+    pub(super) fn with_savepoint(&self, name: Vec<u8>) -> Self {
+        let Belief { fenced, defaults, lasting, .. } = *self;
+        let (read_only, changes) = (self.mode.read_only, self.changes.clone());
+        let savepoint = Savepoint { name, read_only, fenced, defaults, lasting, changes };
+        Belief { savepoints: self.savepoints.with(savepoint), ..self.clone() }
+    }
+
+    /// Behind `ROLLBACK TO name`, as far as there is such a savepoint.
+    pub(super) fn back_to(&self, name: &[u8]) -> Self {
+        match self.savepoints.iter().find(|(savepoint, _)| savepoint.name == name) {
+            Some((savepoint, outer)) => {
+                let back = self.restored(savepoint);
+                Belief { block: Block::Open, savepoints: outer.clone(), ..back }.with_savepoint(name.to_vec())
+            }
+            None => self.clone(),
+        }
+    }
+
+    /// Behind `RELEASE name`, as far as there is such a savepoint.
+    pub(super) fn released(&self, name: &[u8]) -> Self {
+        let mut after = self.clone();
+        if let Some((savepoint, outer)) = self.savepoints.iter().find(|(savepoint, _)| savepoint.name == name) {
+            // The end of a subtransaction, even a good one, restores this.
+            (after.mode.read_only, after.fenced) = (savepoint.read_only, savepoint.fenced);
+            after.savepoints = outer.clone();
+        }
+        after
+    }
+
+    fn restored(&self, savepoint: &Savepoint) -> Self {
+        let Savepoint { read_only, fenced, defaults, lasting, ref changes, .. } = *savepoint;
+        let mode = Mode { read_only, ..self.mode };
+        Belief { mode, fenced, defaults, lasting, changes: changes.clone(), ..self.clone() }
     }
 
     /// What `SHOW` answers; `None`: the backend knows.
@@ -129,125 +187,38 @@ impl Belief {
     }
 }
 
-impl Mode {
-    pub(super) fn with(self, modes: &Modes) -> Mode {
-        Mode {
-            isolation: modes.isolation.unwrap_or(self.isolation),
-            read_only: modes.read_only.unwrap_or(self.read_only),
-            deferrable: modes.deferrable.unwrap_or(self.deferrable),
-        }
-    }
-}
-
-/// The modes that `SET transaction_… = value` means; `None`: it is another setting, or no value of it.
-pub(super) fn modes_of(name: &str, value: &str) -> Option<Modes> {
-    let modes = Modes::default();
-    match name {
-        "transaction_isolation" => Some(Modes { isolation: Some(isolation(value)?), ..modes }),
-        "transaction_read_only" => Some(Modes { read_only: Some(boolean(name, value).ok()?), ..modes }),
-        "transaction_deferrable" => Some(Modes { deferrable: Some(boolean(name, value).ok()?), ..modes }),
-        _ => None,
-    }
-}
-
-pub(super) fn isolation_name(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::ReadUncommitted => "read uncommitted",
-        Isolation::ReadCommitted => "read committed",
-        Isolation::RepeatableRead => "repeatable read",
-        Isolation::Serializable => "serializable",
-    }
-}
-
-fn isolation(value: &str) -> Option<Isolation> {
-    use Isolation::{ReadCommitted, ReadUncommitted, RepeatableRead, Serializable};
-    [ReadUncommitted, ReadCommitted, RepeatableRead, Serializable]
-        .into_iter()
-        .find(|level| isolation_name(*level).eq_ignore_ascii_case(value))
-}
-
-/// A truth value as the server reads it: a word, or its beginning where that is enough.
-fn boolean(name: &str, value: &str) -> Result<bool, Invalid> {
-    let value = value.to_ascii_lowercase();
-    let begins = |word: &str, least: usize| value.len() >= least && word.starts_with(&*value);
-    if begins("true", 1) || begins("yes", 1) || value == "on" || value == "1" {
-        Ok(true)
-    } else if begins("false", 1) || begins("no", 1) || begins("off", 2) || value == "0" {
-        Ok(false)
-    } else {
-        Err(Invalid { message: format!("parameter \"{name}\" requires a Boolean value"), hint: None })
-    }
-}
-
-const UNITS: [(&str, f64); 6] =
-    [("us", 0.001), ("ms", 1.0), ("s", 1e3), ("min", 60e3), ("h", 3_600e3), ("d", 86_400e3)];
-
-fn milliseconds(name: &str, value: &str) -> Result<i32, Invalid> {
-    let invalid = |hint| Invalid { message: format!("invalid value for parameter \"{name}\": \"{value}\""), hint };
-    let text = value.trim();
-    let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+')).unwrap_or(text.len());
-    let number: f64 = text[..end].parse().map_err(|_| invalid(None))?;
-    let factor = match text[end..].trim() {
-        "" => 1.0,
-        unit => {
-            let hint = "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".";
-            UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| invalid(Some(hint)))?.1
-        }
-    };
-    let total = (number * factor).round_ties_even();
-    if total > f64::from(i32::MAX) {
-        return Err(invalid(Some("Value exceeds integer range.")));
-    }
-    if total < 0.0 {
-        let message = format!("{total} ms is outside the valid range for parameter \"{name}\" (0 ms .. 2147483647 ms)");
-        return Err(Invalid { message, hint: None });
-    }
-    Ok(total as i32)
-}
-
-/// The value in the largest unit that fits.
-fn show_milliseconds(value: i32) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
-    match units.into_iter().find(|(size, _)| value > 0 && value % size == 0) {
-        Some((size, unit)) => format!("{}{unit}", value / size),
-        None => "0".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timeouts_are_read_and_shown_as_a_server_does() {
-        let name = "idle_in_transaction_session_timeout";
-        for (text, shown) in
-            [("0", "0"), ("5000", "5s"), ("90s", "90s"), ("1.5min", "90s"), (" 2 h ", "2h"), ("7", "7ms")]
-        {
-            assert_eq!(show_milliseconds(milliseconds(name, text).unwrap()), shown, "{text}");
-        }
-        for text in ["", "x", "5 parsecs", "-1", "99999999999"] {
-            assert!(milliseconds(name, text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn truth_has_many_words() {
-        for (text, value) in [("ON", true), ("t", true), ("ye", true), ("1", true), ("of", false), ("N", false)] {
-            assert_eq!(boolean("x", text), Ok(value), "{text}");
-        }
-        assert!(boolean("x", "o").is_err());
-    }
+    use crate::sandbox::sql::Isolation;
 
     #[test]
     fn a_rollback_brings_the_defaults_back() {
         let belief = Belief::new(Defaults::of_server(17));
         let serializable = Modes { isolation: Some(Isolation::Serializable), ..Modes::default() };
-        let mut open = Belief { block: Block::Open, mode: belief.mode.with(&serializable), ..belief };
+        let open = Belief { block: Block::Open, mode: belief.mode.with(&serializable), ..belief.clone() };
         assert_eq!(open.show("transaction_isolation").unwrap(), "serializable");
-        open.defaults.set("transaction_timeout", "3s").unwrap();
+        let open = open.with_defaults(|d| d.set("transaction_timeout", "3s").unwrap(), false);
         assert_eq!(open.ended(false), belief);
         assert_eq!(open.ended(true).show("transaction_timeout").unwrap(), "3s");
         assert_eq!(open.chained(true).show("transaction_isolation").unwrap(), "serializable");
+    }
+
+    #[test]
+    fn savepoints_bring_their_own_defaults_back() {
+        let timeout = |belief: &Belief| belief.show("transaction_timeout").unwrap();
+        let set = |belief: &Belief, value: &str, local| {
+            belief.with_defaults(|d| d.set("transaction_timeout", value).unwrap(), local)
+        };
+        let open = Belief { block: Block::Open, ..Belief::new(Defaults::of_server(17)) };
+        let inner = set(&set(&open, "1s", false).with_savepoint(b"a".to_vec()), "2s", true);
+        assert_eq!(timeout(&inner), "2s");
+        assert_eq!(timeout(&inner.at(Block::Failed)), "1s");
+        assert_eq!(timeout(&inner.back_to(b"a")), "1s");
+        let released = inner.released(b"a");
+        assert_eq!((timeout(&released), timeout(&released.ended(true))), ("2s".to_owned(), "1s".to_owned()));
+        assert!(!released.in_savepoint() && inner.back_to(b"b").in_savepoint());
+        let deep = (0..100_000).fold(open, |belief, _| belief.with_savepoint(b"s".to_vec()));
+        assert!(!deep.ended(false).in_savepoint());
     }
 }

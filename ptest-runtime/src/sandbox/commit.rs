@@ -6,8 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::control::{KEEP, UNDO};
-use super::settings::{Call, Settings, literal};
+use super::belief::{Belief, Change};
+use super::control::{Ground, KEEP, UNDO};
+use super::list::List;
+use super::settings::{Settings, literal};
 use super::sql::{Hints, Kind, Statement};
 
 /// The deferrable constraints of the database, as far as they matter at a commit.
@@ -31,19 +33,6 @@ pub(super) struct Duties {
     held: bool,
     /// Names of settings of the clients' own making.
     pub(super) custom: BTreeSet<String>,
-}
-
-/// What a session's transaction, or its batch, may have done to its settings.
-#[derive(Debug, Default)]
-pub(super) struct Touched {
-    /// Some setting may have changed.
-    pub(super) any: bool,
-    /// Some may have been changed until the end of the transaction only.
-    local: bool,
-    /// These are to last.
-    lasting: Vec<String>,
-    /// The session is on a visit: commits are the holder's.
-    pub(super) visiting: bool,
 }
 
 impl Duties {
@@ -72,30 +61,22 @@ impl Duties {
         }
     }
 
-    /// Notes the calls of `set_config` in a statement.
-    pub(super) fn note_calls(&mut self, touched: &mut Touched, calls: Vec<Call>) {
-        for Call { name, local } in calls {
-            touched.any = true;
-            touched.local |= local;
-            self.custom.extend(name.clone().filter(|name| name.contains('.')));
-            touched.lasting.extend(name.filter(|_| !local));
-        }
+    /// Whether a commit cannot fail, and has nothing to tell the client; settings may have been `touched`.
+    pub(super) fn is_plain(&self, touched: bool) -> bool {
+        self.constraints == Constraints::None && self.temporary.is_empty() && !touched
     }
 
-    /// Whether a commit cannot fail, and has nothing to tell the client.
-    pub(super) fn is_plain(&self, touched: &Touched) -> bool {
-        self.constraints == Constraints::None && self.temporary.is_empty() && !touched.any
-    }
-
-    /// The commands of a commit; `before` are the settings from before the transaction, of a backend that connected as
-    /// `user`.
+    /// The commands of a commit by a client with this belief.
     ///
     /// `ALL IMMEDIATE` checks deferred constraints and lasts beyond the savepoint, so what was deferred at first is
     /// deferred again, by name.
-    pub(super) fn keep(&self, touched: &Touched, before: &Settings, user: &str) -> Vec<String> {
+    pub(super) fn keep(&self, belief: &Belief, ground: &Ground<'_>) -> Vec<String> {
+        let changes = &belief.changes;
         let mut commands = Vec::new();
-        if touched.visiting {
-            commands.extend(touched.local.then(|| before.restore(&touched.lasting, &self.custom, user)));
+        let local = changes.iter().any(|(change, _)| change.local);
+        let end_local = local.then(|| self.end_local(changes, ground.before, ground.initial, ground.user));
+        if ground.visiting {
+            commands.extend(end_local.into_iter().flatten());
             commands.extend(KEEP.map(str::to_owned));
             return commands;
         }
@@ -104,11 +85,12 @@ impl Duties {
         }
         commands.push(if self.held { CLOSE_CURSORS } else { "CLOSE ALL" }.to_owned());
         if !self.temporary.is_empty() {
+            if belief.fenced {
+                commands.extend(KEEP.map(str::to_owned));
+            }
             commands.push(self.clear_temporary());
         }
-        if touched.local {
-            commands.push(before.restore(&touched.lasting, &self.custom, user));
-        }
+        commands.extend(end_local.into_iter().flatten());
         let [release, savepoint] = KEEP.map(str::to_owned);
         commands.push(release);
         match &self.constraints {
@@ -118,6 +100,29 @@ impl Duties {
         }
         commands.push(savepoint);
         commands
+    }
+
+    /// What undoes `SET LOCAL` and its kin, but nothing that is to last.
+    fn end_local(&self, changes: &List<Change>, before: &Settings, initial: &Settings, user: &str) -> Vec<String> {
+        let (mut seen, mut kept, mut again) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let mut base = before;
+        for (change, _) in changes.iter() {
+            match &change.name {
+                None if change.local => {}
+                None => {
+                    base = initial;
+                    break;
+                }
+                Some(name) if kept.contains(name) => {}
+                Some(name) if change.local => drop(seen.insert(name)),
+                Some(name) => {
+                    again.extend(change.sql.clone().filter(|_| seen.contains(name)));
+                    kept.push(name.clone());
+                }
+            }
+        }
+        again.push(base.restore(&kept, &self.custom, user));
+        again
     }
 
     /// Does nothing for a table that is gone.
@@ -130,24 +135,6 @@ impl Duties {
             ));
         }
         format!("DO $_ptest$ BEGIN {body}END $_ptest$")
-    }
-}
-
-impl Touched {
-    /// Of the session's next transaction or batch.
-    pub(super) fn anew(&self) -> Touched {
-        Touched { visiting: self.visiting, ..Touched::default() }
-    }
-
-    /// Notes what a statement may do to the settings of its session.
-    pub(super) fn note(&mut self, statement: &Statement) {
-        match &statement.kind {
-            Kind::Set { local: true, .. } | Kind::SetSessionCharacteristics { local: true, .. } => self.local = true,
-            Kind::Set { name, .. } | Kind::Reset { name: Some(name) } => self.lasting.push(name.clone()),
-            Kind::Reset { name: None } | Kind::DiscardAll | Kind::SetSessionCharacteristics { .. } => {}
-            _ => return,
-        }
-        self.any = true;
     }
 }
 
@@ -252,12 +239,5 @@ mod tests {
         );
         assert_eq!(found("create temp table t (a int) on commit preserve rows"), None);
         assert_eq!(found("create table t (a int)"), None);
-    }
-
-    #[test]
-    fn a_commit_without_duties_is_three_commands() {
-        let duties = Duties::new(Constraints::None);
-        assert!(duties.is_plain(&Touched::default()));
-        assert_eq!(duties.keep(&Touched::default(), &Settings::default(), "u"), ["CLOSE ALL", KEEP[0], KEEP[1]]);
     }
 }

@@ -7,11 +7,12 @@
 
 use std::ops::Range;
 
-use super::belief::{self, Belief, Defaults};
-use super::commit::{self, Duties, Touched, undo};
+use super::belief::{Belief, Change};
+use super::commit::{self, Duties, undo};
+use super::defaults::{self, Defaults};
 use super::frame::Report;
-use super::settings::{self, Settings};
-use super::sql::{Ident, Kind, Modes, Statement};
+use super::settings::{self, Call, Settings};
+use super::sql::{Hints, Ident, Kind, Modes, Statement};
 
 /// The savepoint that stands below whatever a client does.
 pub(crate) const SAVEPOINT: &str = "_ptest_savepoint";
@@ -19,8 +20,8 @@ pub(crate) const SAVEPOINT: &str = "_ptest_savepoint";
 pub(crate) const UNDO: &str = "ROLLBACK TO SAVEPOINT _ptest_savepoint";
 /// Keeps what lies above the savepoint, and sets it again.
 pub(crate) const KEEP: [&str; 2] = ["RELEASE SAVEPOINT _ptest_savepoint", "SAVEPOINT _ptest_savepoint"];
-/// A savepoint ends this with itself.
-pub(super) const READ_ONLY: &str = "SET TRANSACTION READ ONLY";
+/// Makes the client's transaction read-only. Inside a savepoint, nothing but its end undoes this.
+pub(super) const FENCE: &str = "SET TRANSACTION READ ONLY";
 
 /// The transaction block that a client believes to be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,6 @@ pub(super) enum Place {
 /// What the rules know beyond the statement.
 pub(super) struct Ground<'a> {
     pub(super) duties: &'a Duties,
-    pub(super) touched: &'a Touched,
     /// The settings of the session before its transaction.
     pub(super) before: &'a Settings,
     /// The user that the backend connected as.
@@ -70,6 +70,17 @@ pub(super) struct Ground<'a> {
     pub(super) initial_defaults: &'a Defaults,
     /// Stands before the names of this session's prepared statements.
     pub(super) prefix: &'a str,
+    /// The session is on a visit: commits are the holder's.
+    pub(super) visiting: bool,
+    /// The values of the statement's parameters, where they matter.
+    pub(super) values: &'a [Option<Vec<u8>>],
+}
+
+impl Ground<'_> {
+    /// The commands of a commit.
+    pub(super) fn keep(&self, belief: &Belief) -> Vec<String> {
+        self.duties.keep(belief, self)
+    }
 }
 
 /// What a statement becomes.
@@ -80,8 +91,8 @@ pub(super) struct Action {
     pub(super) course: Course,
     /// What the client believes then.
     pub(super) after: Belief,
-    /// The client's block if it fails.
-    pub(super) on_error: Block,
+    /// What the client believes if it fails.
+    pub(super) on_error: Belief,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,28 +115,70 @@ pub(super) enum Answer {
 }
 
 /// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
-pub(super) fn action(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
+pub(super) fn action(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, ground: &Ground<'_>) -> Action {
     let mut action = decide(statement, sql, belief, place, ground);
+    note_change(&mut action, statement, sql, belief, ground);
+    let goes_on = place != Place::Alone || action.after.block == Block::Open;
     if let Course::Replaced(commands, Answer::Tag(_)) = &mut action.course
-        && matches!(statement.kind, Kind::Commit { .. } | Kind::Rollback { .. })
+        && matches!(statement.kind, Kind::Begin { .. } | Kind::Commit { .. } | Kind::Rollback { .. })
+        && goes_on
         && action.after.mode.read_only
-        && (place != Place::Alone || action.after.block == Block::Open)
+        && !action.after.fenced
     {
-        // The savepoint has taken it along, and there is more to come.
-        commands.push(READ_ONLY.to_owned());
+        commands.push(FENCE.to_owned());
+        action.after.fenced = true;
     }
-    if !action.is_replaced() || matches!(statement.kind, Kind::Deallocate { .. }) {
-        action.after.queried |= takes_snapshot(&statement.kind);
+    let run = !action.is_replaced() || matches!(statement.kind, Kind::Deallocate { .. });
+    if run && belief.block != Block::Failed && takes_snapshot(&statement.kind) {
+        action.after.queried = true;
+        action.on_error.queried = true;
     }
     action
 }
 
+/// Notes what the statement changes of the backend's settings.
+fn note_change(action: &mut Action, statement: &Statement, sql: &[u8], belief: &Belief, ground: &Ground<'_>) {
+    let sent = match &action.course {
+        _ if belief.block == Block::Failed => return,
+        Course::Replaced(_, Answer::Error(_)) => return,
+        Course::Replaced(commands, _) => commands.join(";"),
+        Course::Sent(_) => String::from_utf8_lossy(&sql[statement.range.clone()]).into_owned(),
+    };
+    let mut change = |name: Option<&str>, local, sql| {
+        action.after = action.after.with_change(Change { name: name.map(str::to_owned), local, sql, committed: false });
+    };
+    match &statement.kind {
+        Kind::Set { name, .. } | Kind::Reset { name: Some(name) }
+            if belief.defaults.has(name) || name.starts_with("transaction_") => {}
+        Kind::Set { name, local, .. } => change(Some(name), *local, Some(sent)),
+        Kind::Reset { name } => change(name.as_deref(), false, Some(sent)),
+        // No setting, but changed and undone like one.
+        Kind::SetConstraints => change(Some("constraints"), false, Some(sent)),
+        Kind::SetSessionCharacteristics { local, .. } => {
+            change(Some("default_transaction_isolation"), *local, Some(sent.clone()));
+            change(Some("default_transaction_deferrable"), *local, Some(sent));
+        }
+        _ if statement.hints.contains(Hints::SET_CONFIG) => {
+            for Call { name, value, local } in settings::calls(&sql[statement.range.clone()], ground.values) {
+                let sql = name.as_ref().zip(value).map(|(name, value)| settings::set(name, &value));
+                change(name.as_deref(), local, sql);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Whether the server settles the modes of the transaction before it runs a statement of this kind.
-pub(super) fn takes_snapshot(kind: &Kind) -> bool {
-    use Kind::{Listen, Lock, Notify, Release, Reset, RollbackTo, Savepoint, Set, SetConstraints, Show, Unlisten};
+fn takes_snapshot(kind: &Kind) -> bool {
+    use Kind::{
+        Checkpoint, Fetch, Listen, Lock, Notify, Release, Reset, RollbackTo, Savepoint, Set, SetConstraints, Show,
+        Unlisten,
+    };
     !matches!(
         kind,
-        Listen
+        Checkpoint
+            | Fetch
+            | Listen
             | Lock
             | Notify
             | Release { .. }
@@ -139,12 +192,12 @@ pub(super) fn takes_snapshot(kind: &Kind) -> bool {
     )
 }
 
-fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, ground: &Ground<'_>) -> Action {
+fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, ground: &Ground<'_>) -> Action {
     use Block::{Failed, Idle, Open};
     let alone = place != Place::AmongOthers;
     let whole = place == Place::Alone;
     let block = belief.block;
-    let keep = || ground.duties.keep(ground.touched, ground.before, ground.user);
+    let keep = || ground.keep(belief);
     match (&statement.kind, block) {
         // It makes a block of the implicit transaction that is under way, if any.
         (Kind::Begin { modes }, Idle) => set_transaction(begin_tag(statement, sql), modes, belief).in_block(),
@@ -160,7 +213,9 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
             let commands = if whole { Vec::new() } else { undo() };
             replaced(commands, "ROLLBACK", belief.ended(false)).warn("25P01", NO_TRANSACTION)
         }
-        (Kind::Commit { chain }, Open) => Action { on_error: Idle, ..end("COMMIT", keep(), *chain, true, belief) },
+        (Kind::Commit { chain }, Open) => {
+            Action { on_error: belief.at(Idle), ..end("COMMIT", keep(), *chain, true, belief) }
+        }
         (Kind::PrepareTransaction, Failed) => replaced(undo(), "ROLLBACK", belief.ended(false)),
         (Kind::Commit { chain }, Failed) | (Kind::Rollback { chain }, Open | Failed) => {
             end("ROLLBACK", undo(), *chain, false, belief)
@@ -173,12 +228,16 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
         {
             refuse(Report::error("3B001", format!("savepoint \"{SAVEPOINT}\" does not exist")), belief)
         }
-        (Kind::RollbackTo { .. }, Failed) => Action { on_error: Failed, ..as_it_is(belief.at(Open)) },
+        (Kind::Savepoint { name }, Open) => Action { after: belief.with_savepoint(name.name(sql)), ..as_it_is(belief) },
+        (Kind::Release { name }, Open) => Action { after: belief.released(&name.name(sql)), ..as_it_is(belief) },
+        (Kind::RollbackTo { name }, Open | Failed) => {
+            Action { after: belief.back_to(&name.name(sql)), ..as_it_is(belief) }
+        }
         (Kind::Lock, Idle) if alone => outside("LOCK TABLE", belief),
         (Kind::Declare { hold: false, .. }, Idle) if alone => outside("DECLARE CURSOR", belief),
         (Kind::Declare { name, hold: true }, Idle | Open) => {
             match commit::declare_held(&sql[statement.range.clone()], &name.name(sql), ground.prefix) {
-                Some(command) => replaced(vec![command], commit::DECLARED, Belief { queried: true, ..belief }),
+                Some(command) => replaced(vec![command], commit::DECLARED, belief.after_query()),
                 None => as_it_is(belief),
             }
         }
@@ -186,22 +245,23 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
             as_it_is(belief).warn("25P01", "SET CONSTRAINTS can only be used in transaction blocks")
         }
         (Kind::SetTransaction { modes }, Idle) if alone => {
-            let done = replaced(Vec::new(), "SET", belief);
+            let done = replaced(Vec::new(), "SET", belief.clone());
             let action = if whole { done } else { set_transaction("SET", modes, belief) };
             action.warn("25P01", "SET TRANSACTION can only be used in transaction blocks")
         }
         (Kind::SetTransaction { modes }, Idle | Open) => set_transaction("SET", modes, belief),
-        (Kind::SetSessionCharacteristics { modes, .. }, Idle | Open) => characteristics(modes, belief),
+        (Kind::SetSessionCharacteristics { local, modes }, Idle | Open) => characteristics(modes, *local, belief),
         (Kind::Set { local: true, .. }, Idle) if alone => {
-            let action = if whole { replaced(Vec::new(), "SET", belief) } else { as_it_is(belief) };
+            let action = if whole { replaced(Vec::new(), "SET", belief.clone()) } else { as_it_is(belief) };
             action.warn("25P01", "SET LOCAL can only be used in transaction blocks")
         }
-        (Kind::Set { name, value, .. }, Idle | Open) => {
-            set_one(name, &String::from_utf8_lossy(&sql[value.clone()]), belief, ground)
+        (Kind::Set { local, name, value }, Idle | Open) => {
+            set_one(name, &String::from_utf8_lossy(&sql[value.clone()]), *local, belief, ground)
         }
-        (Kind::Reset { name: Some(name) }, Idle | Open) => reset_one(name, "RESET", belief, ground),
+        (Kind::Reset { name: Some(name) }, Idle | Open) => reset_one(name, "RESET", false, belief, ground),
         (Kind::Reset { name: None }, Idle | Open) => {
-            replaced(reset_all(ground), "RESET", Belief { defaults: *ground.initial_defaults, ..belief })
+            let initial = *ground.initial_defaults;
+            replaced(reset_all(ground), "RESET", belief.with_defaults(|defaults| *defaults = initial, false))
         }
         (Kind::Show { name: Some(name) }, Idle | Open) => match belief.show(name) {
             Some(value) => answered(Answer::Row { name: name.clone(), value }, belief),
@@ -213,7 +273,7 @@ fn decide(statement: &Statement, sql: &[u8], belief: Belief, place: Place, groun
         (Kind::Prepare { name } | Kind::Execute { name }, _) => own_name(name, sql, belief, ground),
         (Kind::Deallocate { name: Some(name) }, _) => own_name(name, sql, belief, ground),
         (Kind::Deallocate { name: None }, Idle | Open) => {
-            replaced(vec![deallocate_all(ground.prefix)], "DEALLOCATE ALL", belief)
+            replaced(vec![deallocate_all(ground.prefix)], "DEALLOCATE ALL", belief.clone())
         }
         (Kind::PrepareTransaction, Idle | Open) => refuse(
             Report {
@@ -250,12 +310,9 @@ impl Action {
 
     /// Unless it fails, the client is in a transaction block then.
     fn in_block(mut self) -> Self {
-        if let Course::Replaced(commands, Answer::Tag(_)) = &mut self.course {
+        if let Course::Replaced(_, Answer::Tag(_)) = self.course {
+            self.on_error = self.after.at(Block::Idle);
             self.after.block = Block::Open;
-            self.on_error = Block::Idle;
-            if self.after.mode.read_only && commands.is_empty() {
-                commands.push(READ_ONLY.to_owned());
-            }
         }
         self
     }
@@ -266,25 +323,26 @@ impl Action {
     }
 }
 
-fn answered(answer: Answer, after: Belief) -> Action {
-    Action { warning: None, course: Course::Replaced(Vec::new(), answer), after, on_error: after.block.after_error() }
+fn answered(answer: Answer, belief: &Belief) -> Action {
+    let course = Course::Replaced(Vec::new(), answer);
+    Action { warning: None, course, after: belief.clone(), on_error: belief.failed() }
 }
 
 fn replaced(commands: Vec<String>, tag: &'static str, after: Belief) -> Action {
-    Action { course: Course::Replaced(commands, Answer::Tag(tag)), ..answered(Answer::Tag(tag), after) }
+    Action { course: Course::Replaced(commands, Answer::Tag(tag)), on_error: after.failed(), warning: None, after }
 }
 
-fn as_it_is(after: Belief) -> Action {
-    Action { course: Course::Sent(Vec::new()), ..answered(Answer::Tag(""), after) }
+fn as_it_is(belief: &Belief) -> Action {
+    Action { course: Course::Sent(Vec::new()), ..answered(Answer::Tag(""), belief) }
 }
 
 /// An error of the sandbox's in the server's place.
-pub(super) fn refuse(report: Report, belief: Belief) -> Action {
-    answered(Answer::Error(report), belief.at(belief.block.after_error()))
+pub(super) fn refuse(report: Report, belief: &Belief) -> Action {
+    Action { after: belief.failed(), ..answered(Answer::Error(report), belief) }
 }
 
 /// The server's answer to what only a transaction block allows.
-fn outside(statement: &str, belief: Belief) -> Action {
+fn outside(statement: &str, belief: &Belief) -> Action {
     refuse(Report::error("25P01", format!("{statement} can only be used in transaction blocks")), belief)
 }
 
@@ -294,44 +352,61 @@ fn begin_tag(statement: &Statement, sql: &[u8]) -> &'static str {
     if start { "START TRANSACTION" } else { "BEGIN" }
 }
 
-fn end(tag: &'static str, commands: Vec<String>, chain: bool, kept: bool, belief: Belief) -> Action {
+fn end(tag: &'static str, commands: Vec<String>, chain: bool, kept: bool, belief: &Belief) -> Action {
     let after = if chain { belief.chained(kept) } else { belief.ended(kept) };
     replaced(commands, tag, after)
 }
 
 /// The isolation level and `DEFERRABLE` are remembered only; read-only is real.
-fn set_transaction(tag: &'static str, modes: &Modes, belief: Belief) -> Action {
-    let too_late = |what: &str| refuse(Report::error("25001", format!("{what} before any query")), belief);
+fn set_transaction(tag: &'static str, modes: &Modes, belief: &Belief) -> Action {
+    let too_late = |what: &str| refuse(Report::error("25001", what), belief);
+    let mut after = belief.in_mode(modes);
     let mut commands = Vec::new();
-    if belief.queried {
-        if modes.isolation.is_some_and(|level| level != belief.mode.isolation) {
-            return too_late("SET TRANSACTION ISOLATION LEVEL must be called");
+    if modes.isolation.is_some_and(|level| level != belief.mode.isolation) {
+        if belief.queried {
+            return too_late("SET TRANSACTION ISOLATION LEVEL must be called before any query");
         }
-        if modes.deferrable.is_some() {
-            return too_late("SET TRANSACTION [NOT] DEFERRABLE must be called");
+        if belief.in_savepoint() {
+            return too_late("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+        }
+    }
+    if modes.deferrable.is_some() {
+        if belief.in_savepoint() {
+            return too_late("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+        }
+        if belief.queried {
+            return too_late("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
         }
     }
     match modes.read_only {
-        Some(true) => commands.push(READ_ONLY.to_owned()),
-        Some(false) if belief.mode.read_only && belief.queried => {
-            return too_late("transaction read-write mode must be set");
+        Some(true) if !belief.fenced => {
+            commands.push(FENCE.to_owned());
+            after.fenced = true;
         }
-        // Nothing has been done in the transaction, so its end is as good as another mode.
-        Some(false) if belief.mode.read_only => commands = undo(),
+        Some(false) if belief.mode.read_only && belief.in_savepoint() => {
+            return too_late("cannot set transaction read-write mode inside a read-only transaction");
+        }
+        Some(false) if belief.mode.read_only && belief.queried => {
+            return too_late("transaction read-write mode must be set before any query");
+        }
+        // Nothing has been done in the transaction but to change settings, so they are changed again after its end.
+        Some(false) if belief.fenced => {
+            let made = belief.changes.iter().map(|(change, _)| change).take_while(|change| !change.committed);
+            let mut again: Vec<_> = made.filter_map(|change| change.sql.clone()).collect();
+            again.push(UNDO.to_owned());
+            commands.extend(again.into_iter().rev());
+            after.fenced = false;
+        }
         _ => {}
     }
-    replaced(commands, tag, Belief { mode: belief.mode.with(modes), ..belief })
+    replaced(commands, tag, after)
 }
 
-fn characteristics(modes: &Modes, belief: Belief) -> Action {
-    let mut after = belief;
-    after.defaults.mode = after.defaults.mode.with(modes);
-    if after.block == Block::Idle {
-        after.mode = after.defaults.mode;
-    }
+fn characteristics(modes: &Modes, local: bool, belief: &Belief) -> Action {
+    let after = belief.with_defaults(|defaults| defaults.mode = defaults.mode.with(modes), local);
     let mut real = Vec::new();
     if let Some(isolation) = modes.isolation {
-        real.push(format!("ISOLATION LEVEL {}", belief::isolation_name(isolation)));
+        real.push(format!("ISOLATION LEVEL {}", defaults::isolation_name(isolation)));
     }
     if let Some(deferrable) = modes.deferrable {
         real.push(if deferrable { "DEFERRABLE" } else { "NOT DEFERRABLE" }.to_owned());
@@ -344,22 +419,22 @@ fn characteristics(modes: &Modes, belief: Belief) -> Action {
     replaced(commands, "SET", after)
 }
 
-fn set_one(name: &str, text: &str, belief: Belief, ground: &Ground<'_>) -> Action {
+fn set_one(name: &str, text: &str, local: bool, belief: &Belief, ground: &Ground<'_>) -> Action {
     let value = constant(text);
     if value.eq_ignore_ascii_case("default") && !text.starts_with('\'') {
-        return reset_one(name, "SET", belief, ground);
+        return reset_one(name, "SET", local, belief, ground);
     }
-    if let Some(modes) = belief::modes_of(name, &value) {
+    if let Some(modes) = defaults::modes_of(name, &value) {
         if belief.block == Block::Open {
             return set_transaction("SET", &modes, belief);
         }
-        return replaced(Vec::new(), "SET", belief);
+        return replaced(Vec::new(), "SET", belief.clone());
     }
-    let mut defaults = belief.defaults;
-    let result = defaults.set(name, &value);
-    let after = with_defaults(belief, defaults);
+    let mut tried = belief.defaults;
+    let result = tried.set(name, &value);
+    let after = belief.with_defaults(|defaults| drop(defaults.set(name, &value)), local);
     match result {
-        _ if !belief.defaults.has(name) => as_it_is(after),
+        _ if !belief.defaults.has(name) => Action { after, ..as_it_is(belief) },
         Ok(()) => replaced(Vec::new(), "SET", after),
         Err(invalid) => {
             refuse(Report { hint: invalid.hint.map(str::to_owned), ..Report::error("22023", invalid.message) }, belief)
@@ -367,20 +442,13 @@ fn set_one(name: &str, text: &str, belief: Belief, ground: &Ground<'_>) -> Actio
     }
 }
 
-fn reset_one(name: &str, tag: &'static str, belief: Belief, ground: &Ground<'_>) -> Action {
-    let mut defaults = belief.defaults;
-    defaults.reset(name, ground.initial_defaults);
-    let after = with_defaults(belief, defaults);
+fn reset_one(name: &str, tag: &'static str, local: bool, belief: &Belief, ground: &Ground<'_>) -> Action {
+    let after = belief.with_defaults(|defaults| defaults.reset(name, ground.initial_defaults), local);
     match ground.initial.get(name) {
         _ if belief.defaults.has(name) => replaced(Vec::new(), tag, after),
         Some(value) => replaced(vec![settings::set(name, value)], tag, after),
-        None => as_it_is(after),
+        None => Action { after, ..as_it_is(belief) },
     }
-}
-
-fn with_defaults(belief: Belief, defaults: Defaults) -> Belief {
-    let mode = if belief.block == Block::Idle { defaults.mode } else { belief.mode };
-    Belief { defaults, mode, ..belief }
 }
 
 fn reset_all(ground: &Ground<'_>) -> Vec<String> {
@@ -410,7 +478,7 @@ fn deallocate_all(prefix: &str) -> String {
 }
 
 /// The statement with its name made private.
-fn own_name(name: &Ident, sql: &[u8], belief: Belief, ground: &Ground<'_>) -> Action {
+fn own_name(name: &Ident, sql: &[u8], belief: &Belief, ground: &Ground<'_>) -> Action {
     let own = String::from_utf8_lossy(&name.name(sql)).replace('"', "\"\"");
     let replacement = (name.range.clone(), format!("\"{}{own}\"", ground.prefix));
     Action { course: Course::Sent(vec![replacement]), ..as_it_is(belief) }

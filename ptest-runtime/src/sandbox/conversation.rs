@@ -183,7 +183,8 @@ fn pass_on(session: &mut Session, client: &mut Client, backend: &mut Backend) ->
     while let Some(piece) = take(input, client.out.len())? {
         session.server(&piece, link, &mut client.out).map_err(End::Lost)?;
     }
-    while session.may_send() && !session.ended && link.out.len() < HIGH_WATER {
+    // What a commit is to undo of the settings depends on what they are.
+    while session.may_send() && !link.loaded.pending && !session.ended && link.out.len() < HIGH_WATER {
         let next = client.next().map_err(|e| End::Malformed(e.to_string()))?;
         let Some(piece) = next else { break };
         session.client(&piece, client.input.missing(), link).map_err(|e| End::Malformed(e.0))?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use bytes::BytesMut;
 
 use super::belief::Belief;
-use super::control::Block;
 use super::frame::{self, Frame, Report};
 use super::script::Script;
 use super::settings::{self, Settings};
@@ -39,8 +38,8 @@ pub(super) struct Loaded {
 pub(super) struct Expected {
     pub(super) what: What,
     pub(super) owner: Owner,
-    /// The client's block if an error comes here.
-    pub(super) on_error: Block,
+    /// What the client believes if an error comes here; `None`: as after any error.
+    pub(super) on_error: Option<Belief>,
 }
 
 /// Who sees the answer.
@@ -88,27 +87,34 @@ impl Loaded {
 }
 
 impl Exchange {
-    pub(super) fn expect(&mut self, what: What, owner: Owner, on_error: Block) {
-        self.expected.push_back(Expected { what, owner, on_error });
+    pub(super) fn expect(&mut self, what: What, owner: Owner) {
+        self.expected.push_back(Expected { what, owner, on_error: None });
+    }
+
+    /// The same, where an error leaves the client with a belief of its own.
+    pub(super) fn expect_or(&mut self, what: What, owner: Owner, on_error: &Belief) {
+        self.expected.push_back(Expected { what, owner, on_error: Some(on_error.clone()) });
     }
 
     /// Commands between batches. Legal only where no batch is open.
     pub(super) fn commands(&mut self, sql: &str) {
         frame::put_query(&mut self.out, sql.as_bytes());
-        self.expect(What::Commands, Owner::Sandbox, Block::Idle);
+        self.expect(What::Commands, Owner::Sandbox);
     }
 
     /// Reads the session's settings. Legal only where no batch is open.
     pub(super) fn snapshot(&mut self, custom: &BTreeSet<String>) {
         frame::put_query(&mut self.out, settings::snapshot(custom).as_bytes());
-        self.expect(What::Snapshot { rows: Vec::new() }, Owner::Sandbox, Block::Idle);
+        self.expect(What::Snapshot { rows: Vec::new() }, Owner::Sandbox);
         self.loaded.pending = true;
     }
 
     /// Commands inside an extended batch, through the backend's unnamed statement, which no session uses, and a portal
     /// of ours. (A simple query would end the batch.)
-    pub(super) fn commands_in_batch(&mut self, sql: &str, refused: Option<Report>, on_error: Block) {
+    pub(super) fn commands_in_batch(&mut self, sql: &str, refused: Option<Report>, on_error: &Belief) {
         const PORTAL: &[u8] = b"_ptest_portal";
+        // In a failed transaction, the one of a command that failed still stands.
+        self.close(b'P', PORTAL, Owner::Part);
         let out = &mut self.out;
         frame::put(out, b'P', |b| {
             frame::put_cstr(b, b"");
@@ -128,19 +134,19 @@ impl Exchange {
             b.extend_from_slice(b"P");
             frame::put_cstr(b, PORTAL);
         });
-        self.expect(What::One, Owner::Part, on_error);
-        self.expect(What::One, Owner::Part, on_error);
-        self.expect(What::Execute { refused }, Owner::Part, on_error);
-        self.expect(What::One, Owner::Part, on_error);
+        self.expect_or(What::One, Owner::Part, on_error);
+        self.expect_or(What::One, Owner::Part, on_error);
+        self.expect_or(What::Execute { refused }, Owner::Part, on_error);
+        self.expect_or(What::One, Owner::Part, on_error);
     }
 
     /// Closes a statement (`S`) or a portal (`P`) of the backend; it is no error if there is none.
-    pub(super) fn close(&mut self, kind: u8, name: &[u8], owner: Owner, on_error: Block) {
+    pub(super) fn close(&mut self, kind: u8, name: &[u8], owner: Owner) {
         frame::put(&mut self.out, b'C', |b| {
             b.extend_from_slice(&[kind]);
             frame::put_cstr(b, name);
         });
-        self.expect(What::One, owner, on_error);
+        self.expect(What::One, owner);
     }
 
     /// Whether a client still waits for something.

@@ -9,14 +9,15 @@
 //! | `sql` | tells what in a client's text is control |
 //! | `control` | the rules: what a control statement becomes |
 //! | `script` | the rules applied to a string of several statements |
-//! | `belief` | what a client believes of its transaction, where the backend cannot be asked |
+//! | `belief`, `defaults` | what a client believes of its transaction, where the backend cannot be asked |
 //! | `commit` | what a commit does beyond releasing a savepoint |
 //! | `settings` | the settings of a session, and how the backend gets them |
 //! | `serve` | a session from start-up to end, and its turns |
-//! | `session`, `extended` | what becomes of a client's message |
+//! | `session`, `extended`, `names` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
 //! | `turn` | who may use the backend |
 //! | `visit` | a statement inside another session's transaction |
+//! | `list` | what a client may go back to |
 //! | `log`, `tap` | the last statements, for the report of a test that fails |
 //! | `backend`, `conversation`, `startup` | the bytes in and out |
 //!
@@ -47,10 +48,13 @@ mod belief;
 mod commit;
 mod control;
 mod conversation;
+mod defaults;
 mod expect;
 mod extended;
 mod frame;
+mod list;
 mod log;
+mod names;
 mod reports;
 mod script;
 mod serve;

@@ -91,6 +91,12 @@ pub(super) fn is_about_rollback(notice: &Frame) -> bool {
         .any(|(kind, text)| kind == b'M' && text.starts_with(b"skipping cleanup for portal"))
 }
 
+/// Whether the server refused a message of the extended protocol for the names in it, and ran nothing.
+pub(super) fn is_refused(error: &Frame) -> bool {
+    let codes: [&[u8]; 3] = [b"26000", b"34000", b"42P03"];
+    frame::report_fields(error.body()).any(|(kind, code)| kind == b'C' && codes.contains(&code))
+}
+
 pub(super) fn is_syntax_error(error: &Frame) -> bool {
     frame::report_fields(error.body()).any(|field| field == (b'C', b"42601"))
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::belief::Belief;
-use super::control::{self, Answer, Block, Course, Ground, Place};
+use super::control::{self, Answer, Course, Ground, Place};
 use super::frame::Report;
 use super::sql::Statement;
 
@@ -31,7 +31,7 @@ pub(super) struct Step {
     /// `None`: the server's own answers.
     pub(super) answer: Option<Answer>,
     pub(super) after: Belief,
-    pub(super) on_error: Block,
+    pub(super) on_error: Belief,
     /// The character of the client's string at which it starts.
     pub(super) start: usize,
 }
@@ -47,14 +47,15 @@ const NOTHING: &str = "SHOW server_version_num";
 
 impl Script {
     /// Replaces what `statements` has of control, for a client that believes to be at `belief`.
-    pub(super) fn new(sql: &[u8], statements: &[Statement], mut belief: Belief, ground: &Ground<'_>) -> Script {
+    pub(super) fn new(sql: &[u8], statements: &[Statement], belief: &Belief, ground: &Ground<'_>) -> Script {
         let place = if statements.len() == 1 { Place::Alone } else { Place::AmongOthers };
         let steps = VecDeque::with_capacity(statements.len());
         let mut script = Script { sql: None, steps, empty: statements.is_empty(), positions: Vec::new() };
         let mut splices = Vec::new();
+        let mut belief = belief.clone();
         for statement in statements {
-            let action = control::action(statement, sql, belief, place, ground);
-            belief = action.after;
+            let action = control::action(statement, sql, &belief, place, ground);
+            belief = action.after.clone();
             let (commands, answer) = match action.course {
                 Course::Sent(replacements) => {
                     splices.extend(replacements);
@@ -123,26 +124,28 @@ fn characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::belief::Defaults;
-    use crate::sandbox::commit::{Constraints, Duties, Touched};
+    use crate::sandbox::commit::{Constraints, Duties};
+    use crate::sandbox::control::Block;
+    use crate::sandbox::defaults::Defaults;
     use crate::sandbox::settings::Settings;
     use crate::sandbox::sql;
 
     fn script(text: &str, block: Block) -> Script {
         let statements = sql::split(text.as_bytes(), true);
-        let (duties, touched, settings) = (Duties::new(Constraints::None), Touched::default(), Settings::default());
+        let (duties, settings) = (Duties::new(Constraints::None), Settings::default());
         let defaults = Defaults::of_server(15);
-        let belief = Belief { block, ..Belief::new(defaults) };
+        let belief = Belief::new(defaults).at(block);
         let ground = Ground {
             duties: &duties,
-            touched: &touched,
             before: &settings,
             user: "u",
             initial: &settings,
             initial_defaults: &defaults,
             prefix: "7.",
+            visiting: false,
+            values: &[],
         };
-        Script::new(text.as_bytes(), &statements, belief, &ground)
+        Script::new(text.as_bytes(), &statements, &belief, &ground)
     }
 
     fn spliced(text: &str, block: Block) -> String {

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use super::Shared;
 use super::answers::Lost;
 use super::backend::Backend;
-use super::belief::{Defaults, Invalid};
 use super::conversation::{Client, End, Pause, converse};
+use super::defaults::{Defaults, Invalid};
 use super::frame::{self, Frame, Piece, Report};
 use super::reports;
 use super::session::Session;
-use super::settings::{self, Settings};
+use super::settings::Settings;
 use super::signals::Signal;
 use super::startup::{self, Request};
 use super::turn::Taken;
@@ -77,21 +77,24 @@ impl Shared {
         let version = self.reported.iter().find(|(name, _)| name == "server_version");
         let major = version.and_then(|(_, text)| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         let mut defaults = Defaults::of_server(major.unwrap_or(0));
+        for (name, value) in &self.reported {
+            if name == "standard_conforming_strings" {
+                defaults.set(name, value)?;
+            }
+        }
         let mut initial = Settings::default();
         if self.options.level != Level::ReadCommitted {
             defaults.set(LEVEL, self.options.level.sql())?;
             initial.set(LEVEL, self.options.level.sql());
         }
-        for (name, value) in settings::asked(parameters) {
+        for (name, value) in startup::asked(parameters) {
             defaults.set(&name, &value)?;
             let same = self.reported.iter().any(|(n, v)| n.eq_ignore_ascii_case(&name) && *v == value);
             if !defaults.has(&name) && !same {
                 initial.set(&name, &value);
             }
         }
-        let mut session = Session::new(id, Rc::clone(&self.duties), initial, defaults);
-        session.standard_strings = self.reported.iter().all(|(n, v)| n != "standard_conforming_strings" || v == "on");
-        Ok(session)
+        Ok(Session::new(id, Rc::clone(&self.duties), initial, defaults))
     }
 
     /// Accepts a client. Settings are tried at once if the backend is free, else when the session first takes the turn:

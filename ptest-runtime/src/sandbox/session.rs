@@ -9,12 +9,13 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
-use super::belief::{Belief, Defaults};
-use super::commit::{Duties, Touched};
+use super::belief::Belief;
+use super::commit::Duties;
 use super::control::{self, Action, Answer, Block, Course, Ground, Place};
+use super::defaults::Defaults;
 use super::expect::{Exchange, Owner, What};
-use super::extended::{Before, Portal, Prepared};
 use super::frame::{self, Frame, Piece};
+use super::names::{Before, Portal, Prepared};
 use super::script::Script;
 use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
@@ -57,7 +58,10 @@ pub(super) struct Session {
     pub(super) held: BytesMut,
     /// Shared by the sessions of a test: one may make a deferrable constraint that the others must honour.
     pub(super) duties: Rc<RefCell<Duties>>,
-    pub(super) touched: Touched,
+    /// The transaction, or the batch, may have changed settings.
+    pub(super) touched: bool,
+    /// The session is on a visit: commits are the holder's.
+    pub(super) visiting: bool,
     /// Statements of other sessions in this one's transaction.
     pub(super) visits: Visits,
     /// Those of them that this session has rolled back.
@@ -71,8 +75,8 @@ pub(super) struct Session {
     pub(super) last_sql: String,
     /// The client said Terminate.
     pub(super) ended: bool,
-    /// What has been prepared under which name; only a statement that is more than a name to the sandbox is kept.
-    pub(super) statements: HashMap<Vec<u8>, Option<Prepared>>,
+    /// What has been prepared under which name.
+    pub(super) statements: HashMap<Vec<u8>, Prepared>,
     pub(super) portals: HashMap<Vec<u8>, Portal>,
     pub(super) unanswered: VecDeque<Before>,
     pub(super) unnamed_portal: bool,
@@ -82,8 +86,6 @@ pub(super) struct Session {
     pub(super) told: BTreeMap<String, String>,
     /// What the server has reported of them since.
     pub(super) reports: BTreeMap<String, String>,
-    /// `standard_conforming_strings`, which decides where a string ends.
-    pub(super) standard_strings: bool,
 }
 
 impl Session {
@@ -92,8 +94,8 @@ impl Session {
         Session {
             id,
             prefix: format!("{id}."),
+            settled: belief.clone(),
             belief,
-            settled: belief,
             awaiting: false,
             batch_open: false,
             skipping: false,
@@ -104,7 +106,8 @@ impl Session {
             rest: 0,
             held: BytesMut::new(),
             duties,
-            touched: Touched::default(),
+            touched: false,
+            visiting: false,
             visits: Visits::default(),
             undone: Vec::new(),
             accepted: initial.is_empty(),
@@ -119,7 +122,6 @@ impl Session {
             unnamed_statement: false,
             told: BTreeMap::new(),
             reports: BTreeMap::new(),
-            standard_strings: true,
         }
     }
 
@@ -174,7 +176,9 @@ impl Session {
             b'F' => {
                 self.begin_batch(link);
                 link.out.extend_from_slice(frame.bytes());
-                link.expect(What::Commands, Owner::Client, self.belief.block.after_error());
+                self.belief.queried |= self.belief.block != Block::Failed;
+                link.expect_or(What::Commands, Owner::Client, &self.belief.failed());
+                self.settle(link);
                 self.dirty = true;
                 self.awaiting = true;
             }
@@ -232,14 +236,14 @@ impl Session {
         if !begins {
             self.begin_batch(link);
         }
-        let script = self.with_ground(link, |ground| Script::new(text, &statements, self.belief, ground));
+        let script = self.with_ground(&[], link, |ground| Script::new(text, &statements, &self.belief, ground));
         self.awaiting = true;
         self.dirty = true;
         match &script.sql {
             Some(spliced) => frame::put_query(&mut link.out, spliced),
             None => link.out.extend_from_slice(frame.bytes()),
         }
-        link.expect(What::Query(Box::new(script)), Owner::Client, self.belief.block.after_error());
+        link.expect(What::Query(Box::new(script)), Owner::Client);
     }
 
     /// A simple query destroys the unnamed statement, and its first statement the unnamed portal.
@@ -247,13 +251,13 @@ impl Session {
         let mut closed = false;
         if self.statements.remove(&b""[..]).is_some() {
             let name = self.backend_name(b"");
-            link.close(b'S', &name, Owner::Sandbox, Block::Idle);
+            link.close(b'S', &name, Owner::Sandbox);
             closed = true;
         }
         if portal {
             self.portals.remove(&b""[..]);
             if std::mem::take(&mut self.unnamed_portal) && alone {
-                link.close(b'P', b"", Owner::Sandbox, Block::Idle);
+                link.close(b'P', b"", Owner::Sandbox);
                 closed = true;
             }
         }
@@ -266,13 +270,13 @@ impl Session {
     /// Answers a simple query that is one control statement without waiting for the backend, where its commands can
     /// neither fail nor tell the client anything.
     fn control_alone(&mut self, statement: &Statement, text: &[u8], link: &mut Exchange) -> bool {
-        let Action { warning, course, after, on_error } = self.action(statement, text, Place::Alone, link);
+        let Action { warning, course, after, .. } = self.action(statement, text, Place::Alone, &[], link);
         let Course::Replaced(commands, answer) = course else { return false };
         let transaction = matches!(
             statement.kind,
             Kind::Begin { .. } | Kind::Commit { .. } | Kind::Rollback { .. } | Kind::SetTransaction { .. }
         );
-        let is_plain = transaction && self.duties.borrow().is_plain(&self.touched);
+        let is_plain = transaction && self.duties.borrow().is_plain(self.touched);
         if !commands.is_empty() && !is_plain {
             return false;
         }
@@ -292,9 +296,9 @@ impl Session {
         if matches!(statement.kind, Kind::Commit { .. } | Kind::Rollback { .. }) {
             self.forget_portals();
         }
-        self.belief = after;
-        self.put_ready(after, &mut bytes);
-        link.expect(What::Local { bytes, belief: after }, Owner::Client, on_error);
+        self.put_ready(&after, &mut bytes);
+        self.belief = after.clone();
+        link.expect(What::Local { bytes, belief: after }, Owner::Client);
         if !commands.is_empty() {
             link.commands(&commands.join(";"));
         }
@@ -302,37 +306,57 @@ impl Session {
     }
 
     /// What becomes of a statement, by the rules.
-    pub(super) fn action(&self, statement: &Statement, text: &[u8], place: Place, link: &Exchange) -> Action {
-        self.with_ground(link, |ground| control::action(statement, text, self.belief, place, ground))
+    pub(super) fn action(
+        &self,
+        statement: &Statement,
+        text: &[u8],
+        place: Place,
+        values: &[Option<Vec<u8>>],
+        link: &Exchange,
+    ) -> Action {
+        self.with_ground(values, link, |ground| control::action(statement, text, &self.belief, place, ground))
     }
 
-    fn with_ground<T>(&self, link: &Exchange, f: impl FnOnce(&Ground<'_>) -> T) -> T {
+    pub(super) fn with_ground<T>(
+        &self,
+        values: &[Option<Vec<u8>>],
+        link: &Exchange,
+        f: impl FnOnce(&Ground<'_>) -> T,
+    ) -> T {
         f(&Ground {
             duties: &self.duties.borrow(),
-            touched: &self.touched,
             before: &link.loaded.settings,
             user: &link.loaded.user,
             initial: &self.initial,
             initial_defaults: &self.initial_defaults,
             prefix: &self.prefix,
+            visiting: self.visiting,
+            values,
         })
     }
 
     /// The commands of an implicit commit.
     pub(super) fn keep(&self, link: &Exchange) -> String {
-        self.duties.borrow().keep(&self.touched, &link.loaded.settings, &link.loaded.user).join(";")
+        self.with_ground(&[], link, |ground| ground.keep(&self.settled)).join(";")
     }
 
     /// Begins what a server would put into one implicit transaction.
     pub(super) fn begin_batch(&mut self, link: &mut Exchange) {
-        if self.belief.block == Block::Idle && self.belief.mode.read_only && !self.batch_open {
-            link.commands(control::READ_ONLY);
+        if self.belief.block == Block::Idle && self.belief.mode.read_only && !self.belief.fenced {
+            link.commands(control::FENCE);
+            self.belief.fenced = true;
+            self.settle(link);
             self.dirty = true;
         }
     }
 
+    /// What the client believes now is true once everything before has been answered.
+    pub(super) fn settle(&self, link: &mut Exchange) {
+        link.expect(What::Local { bytes: BytesMut::new(), belief: self.belief.clone() }, Owner::Client);
+    }
+
     /// Writes `ReadyForQuery`, and before it what the client must know of its settings.
-    pub(super) fn put_ready(&mut self, belief: Belief, out: &mut BytesMut) {
+    pub(super) fn put_ready(&mut self, belief: &Belief, out: &mut BytesMut) {
         const READ_ONLY: &str = "default_transaction_read_only";
         if self.told.contains_key(READ_ONLY)
             && let Some(value) = belief.show(READ_ONLY)
@@ -358,20 +382,25 @@ impl Session {
     }
 
     pub(super) fn split(&self, text: &[u8]) -> Vec<sql::Statement> {
-        sql::split(text, self.standard_strings)
+        sql::split(text, self.belief.defaults.standard_strings)
     }
 
     /// Notes what a commit must do more for, from now on; `values` are the parameters of the statement, where bound.
-    pub(super) fn look_at(&mut self, statement: &Statement, text: &[u8], values: &[Option<&[u8]>]) {
+    pub(super) fn look_at(&mut self, statement: &Statement, text: &[u8], values: &[Option<Vec<u8>>]) {
         if statement.kind == Kind::Other && statement.hints == Hints::empty() {
             return;
         }
         self.undone.extend(self.visits.statement(statement, text, self.belief.block == Block::Failed));
         let mut duties = self.duties.borrow_mut();
         duties.note(statement, text);
-        self.touched.note(statement);
+        self.touched |= matches!(
+            statement.kind,
+            Kind::Set { .. } | Kind::Reset { .. } | Kind::DiscardAll | Kind::SetSessionCharacteristics { .. }
+        );
         if statement.hints.contains(Hints::SET_CONFIG) {
-            duties.note_calls(&mut self.touched, settings::calls(&text[statement.range.clone()], values));
+            let calls = settings::calls(&text[statement.range.clone()], values);
+            self.touched |= !calls.is_empty();
+            duties.custom.extend(calls.into_iter().filter_map(|call| call.name).filter(|name| name.contains('.')));
         }
     }
 
@@ -383,17 +412,27 @@ impl Session {
 }
 
 impl Answer {
-    /// Writes the answer, with the description that a simple query gets.
+    /// Writes the answer; `described`: with the description that a simple query gets.
     pub(super) fn put(&self, described: bool, out: &mut BytesMut) {
+        self.put_rows(described, out);
+        self.put_end(out);
+    }
+
+    /// Writes what comes before the tag.
+    pub(super) fn put_rows(&self, described: bool, out: &mut BytesMut) {
+        if let Answer::Row { name, value } = self {
+            if described {
+                frame::put_text_column(out, name);
+            }
+            frame::put_text_row(out, value);
+        }
+    }
+
+    /// Writes the tag, or the error.
+    pub(super) fn put_end(&self, out: &mut BytesMut) {
         match self {
             Answer::Tag(tag) => frame::put_tag(out, tag),
-            Answer::Row { name, value } => {
-                if described {
-                    frame::put_text_column(out, name);
-                }
-                frame::put_text_row(out, value);
-                frame::put_tag(out, "SHOW");
-            }
+            Answer::Row { .. } => frame::put_tag(out, "SHOW"),
             Answer::Error(report) => report.put(out),
         }
     }

@@ -130,21 +130,24 @@ pub(super) fn literal(text: &str) -> String {
 pub(super) struct Call {
     /// `None`: it cannot be told.
     pub(super) name: Option<String>,
+    /// `None`: it cannot be told.
+    pub(super) value: Option<String>,
     /// It lasts to the end of the transaction only.
     pub(super) local: bool,
 }
 
 /// The calls of `set_config` in a statement, as far as its arguments are constants or parameters with these values.
-pub(super) fn calls(sql: &[u8], values: &[Option<&[u8]>]) -> Vec<Call> {
+pub(super) fn calls(sql: &[u8], values: &[Option<Vec<u8>>]) -> Vec<Call> {
     let text = String::from_utf8_lossy(sql);
     let lower = text.to_ascii_lowercase();
     let mut calls = Vec::new();
     for (at, _) in lower.match_indices("set_config") {
         let Some(open) = lower[at..].find('(').map(|i| at + i + 1) else { break };
-        let arguments = arguments(&lower[open..]);
+        let arguments = arguments(&text[open..]);
         let value = |index: usize| constant(arguments.get(index)?, values);
-        let local = value(2).is_none_or(|v| matches!(&*v, "t" | "true" | "on" | "yes" | "1" | "\u{1}"));
-        calls.push(Call { name: value(0), local });
+        let folded = |index| value(index).map(|v| v.to_ascii_lowercase());
+        let local = folded(2).is_none_or(|v| matches!(&*v, "t" | "true" | "on" | "yes" | "1" | "\u{1}"));
+        calls.push(Call { name: folded(0), value: value(1), local });
     }
     calls
 }
@@ -172,62 +175,17 @@ fn arguments(text: &str) -> Vec<&str> {
     arguments
 }
 
-fn constant(argument: &str, values: &[Option<&[u8]>]) -> Option<String> {
+fn constant(argument: &str, values: &[Option<Vec<u8>>]) -> Option<String> {
     let argument = argument.split("::").next()?.trim();
     if let Some(number) = argument.strip_prefix('$') {
         let value = values.get(number.parse::<usize>().ok()?.checked_sub(1)?)?.as_ref()?;
-        return Some(String::from_utf8_lossy(value).to_ascii_lowercase());
+        return Some(String::from_utf8_lossy(value).into_owned());
     }
     match argument.strip_prefix('\'').and_then(|a| a.strip_suffix('\'')) {
-        Some(text) => Some(text.to_owned()),
+        Some(text) => Some(text.replace("''", "'")),
         None if argument.chars().all(char::is_alphanumeric) => Some(argument.to_owned()),
         None => None,
     }
-}
-
-/// The settings that a client asks for at start-up: its parameters, and those in `options`; the order is the server's.
-pub(super) fn asked(parameters: &[(String, String)]) -> Vec<(String, String)> {
-    let mut settings = Vec::new();
-    for (name, value) in parameters {
-        if name == "options" {
-            settings.extend(options(value));
-        }
-    }
-    for (name, value) in parameters {
-        let own = ["user", "database", "options", "replication"].contains(&name.as_str()) || name.starts_with("_pq_.");
-        if !own {
-            settings.push((name.to_ascii_lowercase(), value.clone()));
-        }
-    }
-    settings
-}
-
-/// `-c name=value`, `-cname=value` and `--name=value`; a backslash takes the next character as it is.
-fn options(text: &str) -> Vec<(String, String)> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_ascii_whitespace() => words.extend(word.take()),
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    let mut settings = Vec::new();
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        let assignment = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
-            Some("") => words.next(),
-            Some(rest) => Some(rest.to_owned()),
-            None => None,
-        };
-        if let Some((name, value)) = assignment.as_deref().and_then(|a| a.split_once('=')) {
-            settings.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
-        }
-    }
-    settings
 }
 
 /// The rows in a run of `DataRow` frames, as text.
@@ -258,21 +216,17 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_as_the_server_reads_them() {
-        let pairs = |text| options(text).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
-        assert_eq!(pairs("-c a=b  -cc.d=e\\ f --work-mem=1MB -B 3"), ["a=b", "c.d=e f", "work_mem=1MB"]);
-        assert!(pairs("").is_empty());
-    }
-
-    #[test]
     fn calls_of_set_config_tell_how_long_they_last() {
-        let shown = |sql: &str, values: &[Option<&[u8]>]| {
+        let shown = |sql: &str, values: &[Option<Vec<u8>>]| {
             let call = calls(sql.as_bytes(), values).pop().unwrap();
             format!("{} {}", call.name.unwrap_or_default(), call.local)
         };
         assert_eq!(shown("select set_config('a.b', f(1, ')'), TRUE)", &[]), "a.b true");
         assert_eq!(shown("select pg_catalog.set_config ( 'A.b' , 'x', false)", &[]), "a.b false");
-        assert_eq!(shown("select set_config($1::text, $2, $3)", &[Some(b"c.d"), None, Some(b"\0")]), "c.d false");
+        assert_eq!(
+            shown("select set_config($1::text, $2, $3)", &[Some(b"c.d".to_vec()), None, Some(b"\0".to_vec())]),
+            "c.d false"
+        );
         assert_eq!(shown("select set_config($1, $2, $3)", &[]), " true");
     }
 

@@ -117,3 +117,60 @@ pub(super) fn put_welcome(reported: &[(String, String)], session: i32, secret: i
     });
     frame::put_ready(out, b'I');
 }
+
+/// The settings that a client asks for at start-up: its parameters, and those in `options`; the order is the server's.
+pub(super) fn asked(parameters: &[(String, String)]) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    for (name, value) in parameters {
+        if name == "options" {
+            settings.extend(options(value));
+        }
+    }
+    for (name, value) in parameters {
+        let own = ["user", "database", "options", "replication"].contains(&name.as_str()) || name.starts_with("_pq_.");
+        if !own {
+            settings.push((name.to_ascii_lowercase(), value.clone()));
+        }
+    }
+    settings
+}
+
+/// `-c name=value`, `-cname=value` and `--name=value`; a backslash takes the next character as it is.
+fn options(text: &str) -> Vec<(String, String)> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            c if c.is_ascii_whitespace() => words.extend(word.take()),
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    let mut settings = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let assignment = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next(),
+            Some(rest) => Some(rest.to_owned()),
+            None => None,
+        };
+        if let Some((name, value)) = assignment.as_deref().and_then(|a| a.split_once('=')) {
+            settings.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
+        }
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_the_server_reads_them() {
+        let pairs = |text| options(text).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+        assert_eq!(pairs("-c a=b  -cc.d=e\\ f --work-mem=1MB -B 3"), ["a=b", "c.d=e f", "work_mem=1MB"]);
+        assert!(pairs("").is_empty());
+    }
+}

@@ -85,7 +85,7 @@ impl Session {
     pub(super) fn may_be_visited(&self) -> bool {
         self.belief.block == Block::Open
             && !self.belief.mode.read_only
-            && !(self.batch_open || self.awaiting || self.copying_in || self.touched.any)
+            && !(self.batch_open || self.awaiting || self.copying_in || self.touched)
     }
 
     /// Whether what a message begins may run inside another session's transaction: not if it is transaction control.
@@ -102,7 +102,7 @@ impl Session {
             b'B' => {
                 let name = frame::take_cstr(&mut body).and_then(|_| frame::take_cstr(&mut body));
                 let prepared = name.and_then(|name| self.statements.get(name));
-                return prepared.is_none_or(|prepared| prepared.as_ref().is_none_or(|p| is_plain(&p.0)));
+                return prepared.is_none_or(|prepared| prepared.special.as_ref().is_none_or(|p| is_plain(&p.0)));
             }
             tag => return matches!(tag, b'C' | b'D'),
         };
@@ -117,7 +117,8 @@ impl Session {
 
 /// Whether a statement means the same inside a transaction.
 fn is_plain(statement: &Statement) -> bool {
-    matches!(statement.kind, Kind::Other | Kind::Show { .. } | Kind::Set { local: false, .. } | Kind::Reset { .. })
+    use Kind::{Fetch, Other, Reset, Set, Show};
+    matches!(statement.kind, Other | Fetch | Show { .. } | Set { local: false, .. } | Reset { .. })
 }
 
 impl Backend {
@@ -126,7 +127,7 @@ impl Backend {
         self.quiet().await.map_err(End::Lost)?;
         let holder = self.link.loaded.session;
         self.link.commands(&format!("SAVEPOINT {SAVEPOINT}"));
-        visitor.touched.visiting = true;
+        visitor.visiting = true;
         self.load(visitor).await.map_err(End::Lost)?.map_err(End::Refused)?;
         Ok(holder)
     }
@@ -141,7 +142,7 @@ impl Backend {
         let before = std::mem::replace(&mut loaded.settings, target);
         let other = std::mem::replace(&mut loaded.session, holder);
         loaded.others.insert(other, before);
-        visitor.touched.visiting = false;
+        visitor.visiting = false;
         self.link.commands(&commands.join(";"));
         self.quiet().await.map_err(End::Lost)
     }

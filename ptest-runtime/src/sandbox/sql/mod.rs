@@ -31,4 +31,4 @@ mod tests;
 
 pub(crate) use name::Ident;
 pub(crate) use split::split;
-pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement};
+pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement, is_analysed};

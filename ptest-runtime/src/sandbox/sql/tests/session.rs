@@ -132,8 +132,8 @@ fn cursors() {
         ("declare c cursor with for select 1", "other"),
         ("declare cursor for select 1", "other"),
         ("close", "other"),
-        ("fetch all from c", "other"),
-        ("move c", "other"),
+        ("fetch all from c", "Fetch"),
+        ("move c", "Fetch"),
     ]);
 }
 

@@ -1,0 +1,196 @@
+//! What the sandbox believes of a transaction's modes and of settings, as a client of a server would have it.
+
+use ptest::PgUrl;
+
+use crate::wire::{Wire, bind, execute, frame, parse_message, query, show};
+
+#[ptest::db_test(migrations = false)]
+fn a_query_settles_the_modes_of_its_transaction(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    for (sql, settles) in [
+        ("select 1", true),
+        ("/* c */ values (1)", true),
+        ("create temp table t (a int)", true),
+        ("show work_mem", false),
+        ("set work_mem = '5MB'", false),
+        ("-- nothing", false),
+        ("savepoint s; release s", false),
+    ] {
+        let answer = if settles { "25001! E" } else { "SET T" };
+        a.query("begin");
+        a.query(sql);
+        assert_eq!(a.query("set transaction isolation level serializable"), answer, "{sql}");
+        a.query("rollback; begin");
+        a.pipeline(&sql.split(';').collect::<Vec<_>>());
+        assert_eq!(a.query("set transaction isolation level serializable"), answer, "{sql}");
+        a.query("rollback; begin; savepoint x");
+        a.query(&format!("{sql}; select 1/0"));
+        a.query("rollback to x");
+        assert_eq!(a.query("set transaction deferrable"), "25001! E");
+        a.query("rollback");
+    }
+    // What is no query is not analysed when it is bound.
+    let utility = [parse_message("", "drop table missing"), bind("p", "", &[])].concat();
+    let set = [parse_message("", "set transaction isolation level serializable"), bind("", "", &[]), execute("", 0)];
+    a.send(&[utility, set.concat(), frame(b'S', b"")].concat());
+    assert_eq!(show(&a.until_ready()), "1 2 1 2 25P01? SET I");
+    a.send(&[query("begin"), parse_message("", "select 1"), frame(b'S', b"")].concat());
+    assert_eq!((show(&a.until_ready()), show(&a.until_ready())), ("BEGIN T".into(), "1 T".into()));
+    assert_eq!(a.query("set transaction isolation level serializable"), "25001! E");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_savepoint_brings_modes_and_settings_back(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int)");
+    for end in ["rollback to s", "release s"] {
+        a.query("begin; savepoint s; set transaction read only");
+        assert_eq!(
+            a.query(&format!("{end}; show transaction_read_only; insert into t values (1)")).split(' ').next_back(),
+            Some("T")
+        );
+        assert_eq!(a.query("show transaction_read_only"), "(off) SHOW T", "{end}");
+        a.query("rollback");
+    }
+    assert_eq!(a.query("begin read only; savepoint s; set transaction read write"), "BEGIN SAVEPOINT 25001! E");
+    assert_eq!(
+        a.query("rollback; begin; savepoint s; set transaction isolation level serializable"),
+        "ROLLBACK BEGIN SAVEPOINT 25001! E"
+    );
+    assert_eq!(
+        a.query("rollback; begin; savepoint s; set transaction deferrable"),
+        "ROLLBACK BEGIN SAVEPOINT 25001! E"
+    );
+    a.query("rollback");
+    // Settings that the backend never has.
+    let name = "idle_in_transaction_session_timeout";
+    a.query(&format!("begin; set {name} = '1s'; savepoint s; set {name} = '2s'"));
+    assert_eq!(a.query(&format!("rollback to s; show {name}")), "ROLLBACK (1s) SHOW T");
+    assert_eq!(a.query(&format!("set {name} = '3s'; select 1/0")), "SET 22012! E");
+    assert_eq!(a.query(&format!("rollback to s; show {name}")), "ROLLBACK (1s) SHOW T");
+    assert_eq!(a.query(&format!("set local {name} = '4s'; release s; show {name}")), "SET RELEASE (4s) SHOW T");
+    assert_eq!(a.query(&format!("commit; show {name}")), "COMMIT (1s) SHOW I");
+    assert_eq!(a.query("begin; set default_transaction_read_only = on; rollback"), "BEGIN SET ROLLBACK I");
+    assert_eq!(a.query("begin; set local default_transaction_read_only = on; commit"), "BEGIN SET COMMIT I");
+    assert_eq!(a.query("show default_transaction_read_only; show transaction_read_only"), "(off) SHOW (off) SHOW I");
+    assert_eq!(
+        a.query("set default_transaction_read_only = on; insert into t values (1)"),
+        "SET INSERT 0 1 default_transaction_read_only=on I"
+    );
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_failed_transaction_is_chained_as_it_began(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int)");
+    a.query("begin isolation level serializable, read only; select 1/0");
+    assert_eq!(a.query("rollback and chain"), "ROLLBACK T");
+    let modes = "show transaction_isolation; show transaction_read_only; insert into t values (1)";
+    assert_eq!(a.query(modes), "(read committed) SHOW (off) SHOW INSERT 0 1 T");
+    a.query("rollback; begin isolation level serializable; rollback and chain; select 1/0");
+    assert_eq!(a.query("rollback and chain"), "ROLLBACK T");
+    assert_eq!(a.query("show transaction_isolation"), "(serializable) SHOW T");
+}
+
+#[ptest::db_test(migrations = false)]
+fn what_was_set_stays_when_a_transaction_turns_to_writing(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int)");
+    assert_eq!(
+        a.query("begin read only; set application_name = 'one'; set local work_mem = '5MB'"),
+        "BEGIN SET SET application_name=one T"
+    );
+    assert_eq!(a.query("set transaction read write; insert into t values (1)"), "SET INSERT 0 1 T");
+    assert_eq!(a.query("show application_name; show work_mem"), "(one) SHOW (5MB) SHOW T");
+    assert_eq!(a.query("commit; show application_name; show work_mem"), "COMMIT (one) SHOW (4MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn set_local_gives_way_to_what_was_set_before_it(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let value = |a: &mut Wire| a.query("show work_mem");
+    a.query("set work_mem = '5MB'");
+    assert_eq!(value(&mut a), "(5MB) SHOW I");
+    a.query("begin; set work_mem = '6MB'; set local work_mem = '7MB'; commit");
+    assert_eq!(value(&mut a), "(6MB) SHOW I");
+    a.query("begin; set local work_mem = '7MB'; set work_mem = '8MB'; commit");
+    assert_eq!(value(&mut a), "(8MB) SHOW I");
+    a.query("begin; savepoint s; set work_mem = '9MB'; rollback to s; set local work_mem = '10MB'; commit");
+    assert_eq!(value(&mut a), "(8MB) SHOW I");
+    a.query("begin; select set_config('work_mem', '11MB', false); select set_config('work_mem', '12MB', true); commit");
+    assert_eq!(value(&mut a), "(11MB) SHOW I");
+    a.query("begin; reset all; set local work_mem = '12MB'; commit");
+    assert_eq!(value(&mut a), "(4MB) SHOW I");
+    // A commit in the middle of a string, and the batch behind one that has set something.
+    a.query("set work_mem = '13MB'; commit; set local work_mem = '14MB'");
+    assert_eq!(value(&mut a), "(13MB) SHOW I");
+    a.send(&[query("set work_mem = '15MB'"), query("begin; set local timezone = 'Asia/Tokyo'; commit")].concat());
+    a.until_ready();
+    a.until_ready();
+    assert_eq!(value(&mut a), "(15MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_string_ends_where_the_session_says(url: PgUrl) {
+    let off = "standard_conforming_strings=off";
+    let options = [("options", "-c standard_conforming_strings=off")];
+    // With the setting off, the backslash takes the quote along, and `commit` stands inside a string.
+    let hidden = r"begin; select length('\'; commit; --')";
+    let inside = |answer: &str| answer.contains("BEGIN") && answer.ends_with('T') && !answer.contains("COMMIT");
+    let (mut a, mut b) = (Wire::start(url.as_str(), &options).0, Wire::connect(url.as_str()));
+    let answer = a.query(hidden);
+    assert!(inside(&answer), "{answer}");
+    assert_eq!(a.query("rollback; reset standard_conforming_strings"), "ROLLBACK RESET I");
+    assert!(inside(&a.query(hidden)));
+    a.query("rollback");
+    let plain = r"begin; select '\'; commit";
+    assert_eq!(b.query(plain), r"BEGIN (\) SELECT 1 COMMIT I");
+    assert_eq!(a.query("set standard_conforming_strings = on"), "SET standard_conforming_strings=on I");
+    assert_eq!(a.query(plain), r"BEGIN (\) SELECT 1 COMMIT I");
+    for (set, end) in [
+        ("set standard_conforming_strings = off", "rollback"),
+        ("set local standard_conforming_strings = off", "commit"),
+        ("savepoint s; set standard_conforming_strings = off", "rollback to s; commit"),
+        ("select set_config('standard_conforming_strings', 'off', true)", "commit"),
+    ] {
+        assert_eq!(b.query("begin"), "BEGIN T");
+        assert!(b.query(set).contains(off), "{set}");
+        let answer = b.query(r"select length('\'; commit; --')");
+        assert!(answer.ends_with("(13) SELECT 1 T"), "{set}: {answer}");
+        assert!(b.query(end).ends_with("standard_conforming_strings=on I"), "{set}");
+        assert_eq!(b.query(plain), r"BEGIN (\) SELECT 1 COMMIT I");
+    }
+    // Inside a batch, the server knows at once.
+    let answer = b.pipeline(&["begin", "set standard_conforming_strings = off", r"select length('\'; commit; --')"]);
+    assert!(answer.contains("(13) SELECT 1") && answer.ends_with('T'), "{answer}");
+    assert!(b.query("rollback").ends_with("on I"));
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_read_only_transaction_empties_temporary_tables(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create temp table e (a int) on commit delete rows");
+    assert_eq!(a.query("begin read only; insert into e values (1); commit"), "BEGIN INSERT 0 1 COMMIT I");
+    assert_eq!(a.query("select * from e"), "SELECT 0 I");
+    assert_eq!(a.query("insert into e values (1); set transaction read only"), "INSERT 0 1 SET I");
+    assert_eq!(a.query("select * from e"), "SELECT 0 I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_refusal_in_a_failed_transaction_leaves_nothing(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("begin");
+    let twice = [parse_message("", "begin"), bind("p", "", &[]), execute("p", 0), execute("p", 0), frame(b'S', b"")];
+    a.send(&twice.concat());
+    assert_eq!(show(&a.until_ready()), "1 2 25001? BEGIN 55000! E");
+    assert_eq!(a.pipeline(&["commit"]), "ROLLBACK I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_commit_that_fails_takes_back_only_the_tag(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table p (id int primary key); create table c (p int references p deferrable initially deferred)");
+    let answer = a.query("insert into c values (1); show default_transaction_read_only");
+    assert_eq!(answer, "INSERT 0 1 (off) 23503! I");
+    assert_eq!(a.query("insert into c values (1); commit"), "INSERT 0 1 25P01? 23503! I");
+}
