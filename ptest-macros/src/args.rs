@@ -8,6 +8,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Expr, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
 
+use crate::audit::{self, Choice};
 use crate::fixtures;
 use crate::item::combined;
 
@@ -22,6 +23,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("level", r#"level = "read committed" | "repeatable read" | "serializable""#),
     ("sessions", r#"sessions = "turns" | "shared""#),
     ("turn_timeout", r#"turn_timeout = "2s""#),
+    ("audit", r#"audit(open_transaction = "error" | "warning" | "off", ...)"#),
     ("timeout", r#"timeout = "5s""#),
     ("flavor", r#"flavor = "current_thread" | "multi_thread""#),
     ("worker_threads", "worker_threads = N"),
@@ -46,6 +48,7 @@ pub(crate) struct Args {
     pub(crate) level: Option<Level>,
     pub(crate) sessions: Option<Sessions>,
     pub(crate) turn_timeout_ms: Option<u64>,
+    pub(crate) audit: Vec<Choice>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) worker_threads: Option<usize>,
@@ -157,6 +160,7 @@ impl Given {
             "level" => args.level = Some(level(value)?),
             "sessions" => args.sessions = Some(sessions(value)?),
             "turn_timeout" => args.turn_timeout_ms = Some(millis(&value.parse()?)?),
+            "audit" => args.audit = value.list(audit::parse)?,
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
             "flavor" => args.flavor = Some(flavor(value)?),
             "worker_threads" => args.worker_threads = Some(worker_threads(&value.parse()?)?),
@@ -386,10 +390,14 @@ fn skip_argument(input: ParseStream) -> Result<()> {
 }
 
 fn unknown(name: &Ident) -> Error {
-    let text = name.to_string();
-    let close = ARGUMENTS.iter().map(|(known, _)| known).find(|known| distance(&text, known) <= 2);
-    let hint = close.map_or(String::new(), |known| format!(", did you mean `{known}`?"));
+    let hint = similar(&name.to_string(), ARGUMENTS.iter().map(|(known, _)| *known));
     Error::new(name.span(), format!("unknown argument `{name}`{hint}\n{}", accepted()))
+}
+
+/// A question after the one of the known words that was probably meant.
+pub(crate) fn similar(text: &str, known: impl IntoIterator<Item = &'static str>) -> String {
+    let close = known.into_iter().find(|known| distance(text, known) <= 2);
+    close.map_or(String::new(), |known| format!(", did you mean `{known}`?"))
 }
 
 /// All that the attribute takes.

@@ -107,6 +107,10 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         quote!(.sessions(#private::Sessions::#sessions))
     });
     let turn_timeout = args.turn_timeout_ms.map(|millis| quote!(.turn_timeout_ms(#millis)));
+    let audit = (!args.audit.is_empty()).then(|| {
+        let choices = args.audit.iter().map(|choice| choice.call(&private));
+        quote!(.audit(#private::Severities::new() #(#choices)*))
+    });
     let timeout = args.timeout_ms.map(|millis| quote!(.timeout_ms(#millis)));
     let flavor = flavor.as_ref().map(|flavor| {
         let flavor = match flavor {
@@ -129,7 +133,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #migrations #seed #setup #fixtures #isolation #level #sessions #turn_timeout #timeout #flavor #start_paused
+        #migrations #seed #setup #fixtures #isolation #level #sessions #turn_timeout #audit #timeout #flavor #start_paused
         #should_panic;
     }
 }

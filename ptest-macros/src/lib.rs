@@ -4,6 +4,7 @@
 //! databases, and never looks into the body of a test.
 
 mod args;
+mod audit;
 mod expand;
 mod fixtures;
 mod item;

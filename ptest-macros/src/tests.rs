@@ -57,6 +57,7 @@ fn every_argument() {
         fixtures(path = "../data", scripts("users", "posts.sql")),
         isolation = "database",
         level = "serializable",
+        audit(open_transaction = "error", leaked_session = "off"),
         timeout = "1.5s",
         flavor = "multi_thread",
         worker_threads = 2,

@@ -8,6 +8,7 @@
 //! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
 //! | `PTEST_KEEP` | Whose database is kept for a day, to be looked at: `failed`, that of each test that fails; `all`, that of every test. | none is kept |
 //! | `PTEST_LOG` | `sql`: a test that passes prints its last statements as well. | only a test that fails does |
+//! | `PTEST_AUDIT` | What becomes of what is found at the end of a test, where the test does not say it: `open_transaction=error,leaked_session=off` and the like. | the [defaults](#what-is-found-at-the-end) |
 //! | `PATH` | Where `postgres` and `pg_config` are looked for. | the usual folders only |
 //! | `CARGO_MANIFEST_DIR` | Set by Cargo and nextest: the package's folder. | the package's folder when it was compiled |
 //! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0`, and the runner is `cargo test` |
@@ -20,6 +21,7 @@
 mod dotenv;
 mod target;
 mod url;
+mod values;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use self::dotenv::DotEnv;
 pub(crate) use self::url::RedactedUrl;
+use crate::audit::{Misspelled, Severities};
 use crate::test::Test;
 
 /// What the environment says, read once per process.
@@ -52,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) keep: Keep,
     /// `PTEST_LOG=sql`: what tests do is printed also when they pass.
     pub(crate) log_sql: bool,
+    /// `PTEST_AUDIT`.
+    pub(crate) audit: Severities,
 }
 
 /// Whose database is kept.
@@ -92,6 +97,7 @@ const IDLE_TIMEOUT: &str = "PTEST_IDLE_TIMEOUT";
 const KEEP: &str = "PTEST_KEEP";
 const LOG: &str = "PTEST_LOG";
 const GLOBAL_SLOT: &str = "NEXTEST_TEST_GLOBAL_SLOT";
+const AUDIT: &str = "PTEST_AUDIT";
 const TEMP_DIR: &str = "TMPDIR";
 const SHARED_MEMORY: &str = "/dev/shm";
 const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
@@ -118,11 +124,14 @@ impl Config {
             server: server(&vars, cwd)?,
             pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
             path: set("PATH"),
-            idle_timeout: set(IDLE_TIMEOUT).map_or(Ok(Some(DEFAULT_IDLE_TIMEOUT)), |value| idle_timeout(&value))?,
+            idle_timeout: set(IDLE_TIMEOUT)
+                .map_or(Ok(Some(DEFAULT_IDLE_TIMEOUT)), |value| values::idle_timeout(IDLE_TIMEOUT, &value))?,
             target_dir: target::dir(exe, manifest_dir.as_deref(), &temp_dir),
             runner: if set(GLOBAL_SLOT).is_some() { "cargo nextest run" } else { "cargo test" },
-            keep: one_of(KEEP, set(KEEP), &[("failed", Keep::Failed), ("all", Keep::All)])?.unwrap_or(Keep::None),
-            log_sql: one_of(LOG, set(LOG), &[("sql", true)])?.unwrap_or(false),
+            keep: values::one_of(KEEP, set(KEEP), &[("failed", Keep::Failed), ("all", Keep::All)])?
+                .unwrap_or(Keep::None),
+            log_sql: values::one_of(LOG, set(LOG), &[("sql", true)])?.unwrap_or(false),
+            audit: set(AUDIT).map_or(Ok(Severities::new()), |value| values::severities(AUDIT, value))?,
             slot_hint: set(GLOBAL_SLOT).and_then(|slot| slot.to_str()?.parse().ok()).unwrap_or(0),
         })
     }
@@ -188,48 +197,6 @@ fn server(vars: &dyn Fn(&str) -> Option<OsString>, cwd: &Path) -> Result<ServerC
     Ok(ServerChoice::Own)
 }
 
-/// The meaning of a variable that has few values.
-fn one_of<T: Copy>(
-    variable: &'static str,
-    value: Option<OsString>,
-    known: &'static [(&'static str, T)],
-) -> Result<Option<T>, ConfigError> {
-    let Some(value) = value else { return Ok(None) };
-    match known.iter().find(|(name, _)| value == *name) {
-        Some((_, meaning)) => Ok(Some(*meaning)),
-        None => {
-            let names: Vec<String> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let (value, expected) = (value.to_string_lossy().into_owned(), names.join(" or ").into());
-            Err(ConfigError::Value { variable, value, expected })
-        }
-    }
-}
-
-fn idle_timeout(value: &OsString) -> Result<Option<Duration>, ConfigError> {
-    let invalid = || ConfigError::Value {
-        variable: IDLE_TIMEOUT,
-        value: value.to_string_lossy().into_owned(),
-        expected: "a number with a unit, such as `90s`, `10m` or `2h`, or `0`, or `never`".into(),
-    };
-    let text = value.to_str().ok_or_else(invalid)?;
-    match text {
-        "never" => return Ok(None),
-        "0" => return Ok(Some(Duration::ZERO)),
-        _ => {}
-    }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err(invalid()),
-    };
-    // `parse` alone would take `+5`.
-    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
-    let seconds = number.and_then(|number| number.checked_mul(unit)).ok_or_else(invalid)?;
-    Ok(Some(Duration::from_secs(seconds)))
-}
-
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
@@ -258,6 +225,8 @@ pub(crate) enum ConfigError {
     NotUnicode { variable: &'static str },
     #[error("`{value}` is not a valid value for {variable}")]
     Value { variable: &'static str, value: String, expected: Cow<'static, str> },
+    #[error("`{text}` is not a valid value for {variable}")]
+    Audit { variable: &'static str, text: String, source: Misspelled },
     #[error("cannot read `{}`", path.display())]
     DotEnv { path: PathBuf, source: std::io::Error },
     // Without the cause: dotenvy quotes the line, which may hold a password.
@@ -278,6 +247,7 @@ impl ConfigError {
                  starts"
             ),
             ConfigError::Value { expected, .. } => format!("write {expected}"),
+            ConfigError::Audit { .. } => format!("write {}", Severities::form()),
             ConfigError::DotEnv { .. } => {
                 format!("make the file readable, or set `{PTEST_URL}` in the environment")
             }

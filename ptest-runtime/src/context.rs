@@ -4,6 +4,9 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
+use crate::audit::{self, Finding, Straggler};
 use crate::config::Config;
 use crate::database::{self, OwnDatabase, Stopper};
 use crate::deadline::Deadline;
@@ -33,6 +36,8 @@ pub struct Context {
     /// What the test was at when it failed.
     scene: Arc<OnceLock<Scene>>,
     begin_deadline: Option<Sender<()>>,
+    /// The transactions that were open in a database of the test's own when its body had returned.
+    open: Vec<Straggler>,
 }
 
 /// The test's PostgreSQL database.
@@ -81,6 +86,7 @@ impl Context {
             interrupt: Arc::default(),
             scene: Arc::default(),
             begin_deadline: None,
+            open: Vec::new(),
         }
     }
 
@@ -163,6 +169,23 @@ impl Context {
         self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
     }
 
+    /// The body has returned: what is left to say of it, such as the rollback of a transaction that it dropped, is said now.
+    pub(crate) fn settle(&mut self, runtime: &Runtime) {
+        match &self.postgres {
+            Some(Postgres::Slot(_, opened)) => {
+                opened.watch.body_is_over();
+                crate::runtime::settle(runtime, || opened.watch.is_in_turn());
+            }
+            Some(Postgres::Own(own)) => {
+                crate::runtime::settle(runtime, || {
+                    self.open = own.open_transactions();
+                    !self.open.is_empty()
+                });
+            }
+            Some(Postgres::Template(_)) | None => {}
+        }
+    }
+
     /// Notes what the test's sessions are at, unless the deadline has.
     pub(crate) fn look(&self) {
         if self.scene.get().is_none()
@@ -176,12 +199,14 @@ impl Context {
     pub(crate) fn close(self, failed: bool, message: Option<&str>) -> Closed {
         let scene = self.scene.get().cloned();
         let mut report = Report::new(self.test);
-        let mut result = Ok(());
+        let mut findings = Vec::new();
         if let Some(postgres) = self.postgres {
-            let (closed, told) = postgres.close(self.test, failed, scene);
-            result = closed;
+            let (found, told) = postgres.close(self.test, failed, scene);
+            findings.extend(self.open.into_iter().map(Finding::of).chain(found));
             report.postgres = Some(told);
         }
+        let judged = Config::get().map(|config| audit::judge(findings, &self.test.audit, &config.audit));
+        let mut result = judged.and_then(|judged| Ok(judged?));
         #[cfg(feature = "sqlx-sqlite")]
         if let Some(sqlite) = self.sqlite {
             report.sqlite = Some(report::Sqlite { path: sqlite.path(), kept: sqlite.keep_if_wanted(failed) });
@@ -306,47 +331,31 @@ impl Postgres {
     }
 
     /// Gives the database back. `scene`: what the test was at, where somebody has looked.
-    fn close(self, test: &Test, failed: bool, scene: Option<Scene>) -> (crate::Result<()>, report::Postgres) {
+    fn close(self, test: &Test, failed: bool, scene: Option<Scene>) -> (Vec<Finding>, report::Postgres) {
         match self {
             Postgres::Slot(slot, _) => {
                 let mut told = report::Postgres::new(slot.server(), slot.database(), Some(slot.number()));
                 let verdict = slot.close(failed);
                 told.scene = scene.unwrap_or_else(|| Scene::after(verdict.record));
                 told.keep(test, verdict.kept);
-                let undone = verdict.undone.into_iter().next().map(|undone| lease::LeaseError::Undone { undone });
-                let given_back = give_back(slot, verdict.lost, told.kept.is_some());
-                (given_back.and(undone.map_or(Ok(()), |undone| Err(undone.into()))), told)
+                match verdict.lost {
+                    None if told.kept.is_none() => lease::release(slot),
+                    Some(Loss::Broken(why)) => {
+                        eprintln!("ptest: warning: database {} is given up: {why}", slot.database());
+                    }
+                    _ => {}
+                }
+                (verdict.findings, told)
             }
             Postgres::Own(own) => {
                 let mut told = report::Postgres::new(own.server(), own.name(), None);
                 let (leaks, kept) = own.close(failed);
-                for leak in leaks {
-                    eprintln!(
-                        "ptest: warning: a connection to the test's database {} was still open after the test, and is \
-                         ended. Its last query: {}",
-                        told.database, leak.query
-                    );
-                }
                 told.scene = scene.unwrap_or_else(|| Scene::now(false));
                 told.keep(test, kept);
-                (Ok(()), told)
+                let leaks = leaks.into_iter().filter(|_| !failed);
+                (leaks.map(Finding::of).collect(), told)
             }
-            Postgres::Template(address) => (Ok(()), report::Postgres::new(&address, &address.database, None)),
-        }
-    }
-}
-
-fn give_back(slot: Slot, lost: Option<Loss>, kept: bool) -> crate::Result<()> {
-    match lost {
-        None if kept => Ok(()),
-        None => {
-            lease::release(slot);
-            Ok(())
-        }
-        Some(Loss::Escaped) => Err(lease::LeaseError::Escaped { database: slot.database().to_owned() }.into()),
-        Some(Loss::Broken(why)) => {
-            eprintln!("ptest: warning: database {} is given up: {why}", slot.database());
-            Ok(())
+            Postgres::Template(address) => (Vec::new(), report::Postgres::new(&address, &address.database, None)),
         }
     }
 }

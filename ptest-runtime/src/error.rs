@@ -22,6 +22,8 @@ pub struct Error {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ErrorKind {
     #[error(transparent)]
+    Audit(#[from] crate::audit::AuditError),
+    #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
     Server(#[from] crate::server::ServerError),
@@ -46,6 +48,7 @@ impl ErrorKind {
     /// What the user can do, where the error's own text does not say it.
     fn help(&self) -> Option<String> {
         match self {
+            ErrorKind::Audit(e) => e.help(),
             ErrorKind::Config(e) => e.help(),
             ErrorKind::Server(e) => e.help(),
             ErrorKind::Template(e) => e.help(),

@@ -3,6 +3,7 @@
 //! Users depend on `ptest`, which re-exports what is public here. `ARCHITECTURE.md` holds the code map; read
 //! [`run`](mod@run) first, it is the life of a test on one screen.
 
+mod audit;
 mod config;
 mod context;
 mod database;
@@ -37,6 +38,7 @@ pub use sqlite::SqliteUrl;
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::audit::{Kind as Finding, Severities, Severity};
     pub use crate::context::start_body;
     pub use crate::param::param;
     pub use crate::run::{report, run, run_blocking};

@@ -104,9 +104,10 @@ fn live(
             Ok(Err(panic))
         }
     };
-    if has_failed(test, &outcome) {
-        // While its sessions are as the body left them.
-        cx.look();
+    // While its sessions are as the body left them.
+    match has_failed(test, &outcome) {
+        true => cx.look(),
+        false => cx.settle(&runtime),
     }
     runtime::end(runtime);
     outcome

@@ -5,7 +5,7 @@
 //! held back until the sandbox has answered everything.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -14,6 +14,9 @@ use crate::test::{Flavor, Test};
 
 /// How long blocking tasks may take to end when the body has returned.
 const BLOCKING_TASKS: Duration = Duration::from_millis(500);
+
+/// How long tasks may take to roll back what the body has dropped.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// What holds a paused clock back: the sandbox to ask, once there is one, and its activity when it was last asked.
 #[derive(Debug, Default, Clone)]
@@ -53,6 +56,16 @@ fn build_as(test: &Test, flavor: Flavor, hold: &ClockHold) -> std::io::Result<Ru
         builder.on_thread_park(move || hold.before_park());
     }
     builder.enable_all().build()
+}
+
+/// Lets tasks say what they still have to say to the database, as long as it waits for that: what a driver drops in
+/// mid-transaction is rolled back by a task.
+pub(crate) fn settle(runtime: &Runtime, mut waits: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while waits() && runtime.metrics().num_alive_tasks() > 0 && started.elapsed() < LAST_WORDS {
+        runtime.block_on(tokio::task::yield_now());
+        std::thread::sleep(Duration::from_micros(50));
+    }
 }
 
 /// Ends the runtime with all its tasks; a blocking task that does not end is left to itself.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::audit::Severities;
 use crate::migrator::AnyMigrator;
 use crate::setup::Setup;
 
@@ -28,6 +29,8 @@ pub struct Test {
     pub sessions: Sessions,
     /// How long a session waits for its turn while the one that has it does nothing.
     pub turn_timeout: Duration,
+    /// What becomes of what the audit finds.
+    pub audit: Severities,
     /// Wall time that the body may take.
     pub timeout: Option<Duration>,
     /// The body's tokio runtime.
@@ -136,6 +139,7 @@ impl Test {
             level: Level::ReadCommitted,
             sessions: Sessions::Turns,
             turn_timeout: Duration::from_secs(2),
+            audit: Severities::new(),
             timeout: None,
             flavor: Flavor::CurrentThread,
             start_paused: false,
@@ -206,6 +210,12 @@ impl Test {
     /// Sets how long a session waits for its turn, in milliseconds.
     pub const fn turn_timeout_ms(mut self, millis: u64) -> Self {
         self.turn_timeout = Duration::from_millis(millis);
+        self
+    }
+
+    /// Sets what becomes of what the audit finds.
+    pub const fn audit(mut self, severities: Severities) -> Self {
+        self.audit = severities;
         self
     }
 

@@ -3,6 +3,7 @@
 //! A test that has to fail, to be killed, or to run beside others is ignored, and run by another one in a process of its
 //! own: see `rerun`. The tests stand in modules named after what they are about.
 
+mod audit;
 mod database;
 mod differential;
 mod disk;

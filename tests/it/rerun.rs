@@ -34,6 +34,11 @@ impl Rerun {
         Rerun::of(&std::env::current_exe().unwrap(), &["--exact", name])
     }
 
+    /// The ignored tests of these names.
+    pub(crate) fn tests(names: &[&str]) -> Rerun {
+        Rerun::of(&std::env::current_exe().unwrap(), &[&["--exact"], names].concat())
+    }
+
     /// All ignored tests whose names begin with this module's.
     pub(crate) fn module(name: &str) -> Rerun {
         Rerun::of(&std::env::current_exe().unwrap(), &[name])

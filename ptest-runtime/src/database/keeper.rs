@@ -2,13 +2,17 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::idle;
 use super::lease::{self, Leased};
-use super::{Leak, idle};
+use crate::audit::Straggler;
 use crate::config::Config;
 use crate::report::{Kept, Scene};
 use crate::server::{Address, Admin};
 use crate::template::Schema;
 use crate::test::Level;
+
+/// The connections that were still open, and where the database is kept.
+pub(super) type Closed = (Vec<Straggler>, Option<Kept>);
 
 /// What a keeper is told.
 #[derive(Debug)]
@@ -19,10 +23,12 @@ pub(super) enum Order {
     Number { first: u32, reply: oneshot::Sender<crate::Result<u32>> },
     /// Tell what the test's connections are at.
     Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Scene> },
+    /// Tell which connections are idle in a transaction.
+    OpenTransactions { reply: oneshot::Sender<Vec<Straggler>> },
     /// End the test's connections: its time is up.
     Stop,
     /// Throw the database away, and be idle again under this address.
-    Close { failed: bool, reply: oneshot::Sender<(Vec<Leak>, Option<Kept>)>, orders: mpsc::UnboundedSender<Order> },
+    Close { failed: bool, reply: oneshot::Sender<Closed>, orders: mpsc::UnboundedSender<Order> },
 }
 
 /// Starts a keeper; it ends with the last sender of its orders.
@@ -65,6 +71,11 @@ impl Keeper {
                     }
                     let _ = reply.send(scene);
                 }
+                Order::OpenTransactions { reply } => {
+                    if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
+                        let _ = reply.send(lease::open_transactions(admin, leased).await.unwrap_or_default());
+                    }
+                }
                 Order::Stop => {
                     if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
                         lease::stop(admin, leased).await;
@@ -96,7 +107,7 @@ impl Keeper {
     }
 
     /// Whether the connection can serve another test.
-    async fn close(&mut self, failed: bool, mut reply: Option<oneshot::Sender<(Vec<Leak>, Option<Kept>)>>) -> bool {
+    async fn close(&mut self, failed: bool, mut reply: Option<oneshot::Sender<Closed>>) -> bool {
         let (Some(admin), Some(leased)) = (&mut self.admin, self.leased.take()) else { return false };
         let leaks = match &reply {
             Some(_) => lease::leaks(admin, &leased).await.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use super::Leak;
+use crate::audit::Straggler;
 use crate::config::Config;
 use crate::lease::{LeaseError, mark_kept, rename};
 use crate::report::Kept;
@@ -110,18 +110,32 @@ pub(super) async fn stop(admin: &mut Admin, leased: &Leased) {
     }
 }
 
+/// The connections that are idle in a transaction.
+pub(super) async fn open_transactions(admin: &mut Admin, leased: &Leased) -> Result<Vec<Straggler>, QueryError> {
+    let rows =
+        admin.try_run(&format!("SELECT {STATE} FROM {} AND state = 'idle in transaction'", clients(leased))).await?;
+    Ok(rows.into_iter().map(|row| straggler(row, false)).collect())
+}
+
 /// The connections that are still open when the backends of closed ones have had time to end.
-pub(super) async fn leaks(admin: &mut Admin, leased: &Leased) -> Result<Vec<Leak>, QueryError> {
-    let sql = format!("SELECT query FROM {} ORDER BY backend_start", clients(leased));
+pub(super) async fn leaks(admin: &mut Admin, leased: &Leased) -> Result<Vec<Straggler>, QueryError> {
+    let sql = format!("SELECT {STATE} FROM {} ORDER BY backend_start", clients(leased));
     let started = Instant::now();
     loop {
         let rows = admin.try_run(&sql).await?;
         if rows.is_empty() || started.elapsed() > ENDING {
-            let leak = |query: String| Leak { query: query.lines().next().unwrap_or_default().to_owned() };
-            return Ok(rows.into_iter().flatten().map(|query| leak(query.unwrap_or_default())).collect());
+            return Ok(rows.into_iter().map(|row| straggler(row, true)).collect());
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// What a [`Straggler`] is made from.
+const STATE: &str = "query, state LIKE 'idle in transaction%'";
+
+fn straggler(row: Vec<Option<String>>, connected: bool) -> Straggler {
+    let [sql, in_transaction] = [0, 1].map(|i| row.get(i).cloned().flatten().unwrap_or_default());
+    Straggler { session: None, sql, in_transaction: in_transaction == "t", connected }
 }
 
 /// The connections of clients to a database. A function, not the view of it: that costs a new backend milliseconds.

@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audit::Straggler;
 use crate::config::Config;
 use crate::lease::LeaseError;
 use crate::reaper;
@@ -36,13 +37,6 @@ pub(crate) struct OwnDatabase {
     name: String,
     server: Address,
     orders: mpsc::UnboundedSender<Order>,
-}
-
-/// A connection that outlived its test.
-#[derive(Debug)]
-pub(crate) struct Leak {
-    /// The first line of its last query.
-    pub(crate) query: String,
 }
 
 /// Ends the connections of a test, from any thread.
@@ -104,9 +98,16 @@ impl OwnDatabase {
         Stopper(self.orders.clone())
     }
 
+    /// The connections that are idle in a transaction. Blocks the thread of the test, whose body has returned.
+    pub(crate) fn open_transactions(&self) -> Vec<Straggler> {
+        let (reply, open) = oneshot::channel();
+        let _ = self.orders.send(Order::OpenTransactions { reply });
+        open.blocking_recv().unwrap_or_default()
+    }
+
     /// Throws the database away, and tells which connections to it were still open. Blocks the thread of the test, whose
     /// runtime is gone.
-    pub(crate) fn close(self, failed: bool) -> (Vec<Leak>, Option<Kept>) {
+    pub(crate) fn close(self, failed: bool) -> (Vec<Straggler>, Option<Kept>) {
         let (reply, closed) = oneshot::channel();
         let orders = self.orders.clone();
         let _ = self.orders.send(Order::Close { failed, reply, orders });

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::LeaseError;
+use super::proof::{self, Proof};
 use super::sequences::{Sequences, Which};
 use crate::sandbox::{self, Constraints};
 use crate::server::{Address, Admin, Connection, QueryError};
@@ -12,7 +13,7 @@ use crate::template::{self, Schema, slot_name};
 use crate::test::Level;
 
 /// The key of the lease. Advisory locks belong to one database, so the same key serves every slot.
-const KEY: &str = "8100086310834958188";
+pub(super) const KEY: &str = "8100086310834958188";
 
 /// The fence behind the sandbox's rules: if ptest's transaction were ever lost, the next write would fail. A start-up
 /// setting survives `RESET ALL`. No server-side timer may kill the backend between two statements of a client.
@@ -49,45 +50,8 @@ pub(super) struct Acquired {
     pub(super) connection: Connection,
     pub(super) database: String,
     pub(super) constraints: Constraints,
-    /// When ptest's transaction began: another transaction has another.
-    pub(super) began: String,
+    pub(super) proof: Proof,
     pub(super) sequences: Sequences,
-}
-
-/// What the server gets between two tests: `BEGIN READ WRITE` must follow `ROLLBACK` directly (else 25001).
-pub(super) fn reset_sql(level: Level) -> String {
-    format!("ROLLBACK;{}", ready_sql(level))
-}
-
-/// What opens the next test's transaction.
-pub(super) fn ready_sql(level: Level) -> String {
-    format!("{};DEALLOCATE ALL;DISCARD SEQUENCES;SAVEPOINT {}", begin_sql(level), sandbox::SAVEPOINT)
-}
-
-/// Restores sequences between two transactions: the old one may have remade one, and the new one must have no number yet.
-/// Outside of both, the server takes note of what it has counted, and the count of [`Which::Read`] begins anew.
-pub(super) fn restore_sql(restore: &str) -> String {
-    format!("ROLLBACK;BEGIN READ WRITE;{restore};ROLLBACK")
-}
-
-/// When the transaction began, in a form that no setting of the test changes.
-const BEGAN: &str = "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), 'hex')";
-
-fn begin_sql(level: Level) -> String {
-    let level = match level {
-        Level::ReadCommitted => String::new(),
-        level => format!(" ISOLATION LEVEL {}", level.sql()),
-    };
-    format!("BEGIN READ WRITE{level};SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), {BEGAN}")
-}
-
-/// Releases the session locks that a body took, and retakes the lease's: the transaction lock holds the key meanwhile.
-pub(super) fn retake_sql() -> String {
-    format!(
-        "SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_advisory_lock({KEY}), \
-         {BEGAN}, pg_catalog.pg_current_xact_id_if_assigned(), \
-         pg_catalog.current_setting('track_counts')"
-    )
 }
 
 /// Tries to lease the slot with this number; `make`: clones it if it is missing.
@@ -135,7 +99,9 @@ async fn lock(
     let answer = async {
         // Both are under way at once: a lease costs one round trip.
         connection.send(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), {}", facts::ASK)).await?;
-        connection.send(&format!("{};SAVEPOINT {}", begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT)).await?;
+        connection
+            .send(&format!("{};SAVEPOINT {}", proof::begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT))
+            .await?;
         Ok::<_, QueryError>((connection.finish().await?, connection.finish().await?))
     };
     let (locked, begun) = answer.await.map_err(|source| LeaseError::Lock {
@@ -144,9 +110,9 @@ async fn lock(
         source,
     })?;
     let text = |rows: &[Vec<Option<String>>], column: usize| rows.first().and_then(|row| row[column].clone());
-    if text(&locked, 0).as_deref() != Some("t") || text(&begun, 0).as_deref() != Some("t") {
+    let Some(proof) = Proof::read(begun.first()).filter(|_| text(&locked, 0).as_deref() == Some("t")) else {
         return Ok(None);
-    }
+    };
     let facts = text(&locked, 1).as_deref().and_then(Facts::read);
     let sequences = Sequences::new(facts.as_ref(), notes, &database);
     let constraints = match facts {
@@ -154,7 +120,7 @@ async fn lock(
         Some(Facts { deferrable: None, .. }) => Constraints::None,
         Some(Facts { deferrable: Some(deferred), .. }) => Constraints::Known(deferred),
     };
-    Ok(Some(Acquired { connection, database, constraints, began: text(&begun, 1).unwrap_or_default(), sequences }))
+    Ok(Some(Acquired { connection, database, constraints, proof, sequences }))
 }
 
 impl Acquired {
@@ -168,14 +134,14 @@ impl Acquired {
         let Some(restore) = self.sequences.restore(which) else { return Ok(self) };
         let rows = self
             .connection
-            .query(&format!("{};{}", restore_sql(&restore), ready_sql(Level::ReadCommitted)))
+            .query(&format!("{};{}", proof::restore_sql(&restore), proof::ready_sql(Level::ReadCommitted)))
             .await
             .map_err(|source| LeaseError::Lock {
                 database: self.database.clone(),
                 address: Box::new(server.clone()),
                 source,
             })?;
-        self.began = rows.last().and_then(|row| row[1].clone()).unwrap_or_default();
+        self.proof = Proof::read(rows.last()).ok_or(LeaseError::Gone)?;
         Ok(self)
     }
 }

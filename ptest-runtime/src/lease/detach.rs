@@ -2,34 +2,43 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::server::{Address, Admin, ServerError, quote_ident};
+use crate::server::{Address, Admin, ServerError, quote_ident, quote_literal};
+use crate::template::{self, family_of};
 
 /// How long the backend may take to leave the database.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// Closes a slot's database to new connections, so that no test leases it while its backend still is in it.
+/// Closes a slot's database to new connections, so that no test leases it while its backend still is in it. Who finds it
+/// closed takes it for a clone that is not complete; so nobody may complete it meanwhile.
 pub(super) async fn close(server: &Address, database: &str) -> Result<Admin, ServerError> {
     let mut admin = Admin::open(server).await?;
+    admin.run(&template::lock_clone_sql(database)).await?;
     admin.run(&format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", quote_ident(database))).await?;
     Ok(admin)
 }
 
 /// A name under which the reaper drops a slot.
 pub(super) fn detached_name(database: &str) -> String {
-    let family = database.rsplit_once('_').map_or(database, |(family, _)| family);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-    format!("{family}_detached_{now:x}")
+    format!("{}_detached_{now:x}", family_of(database))
 }
 
-/// Takes the slot's name from a closed database, once its backend has left it.
+/// Takes the slot's name from a closed database, once its backend has left it. Whoever else is in it has no business
+/// there, and is disconnected.
 pub(crate) async fn rename(admin: &mut Admin, database: &str, name: &str) -> Result<(), ServerError> {
     let sql = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(database), quote_ident(name));
+    let end = format!(
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_get_activity(NULL) \
+         WHERE datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = {})",
+        quote_literal(database)
+    );
     let started = Instant::now();
     loop {
         match admin.run(&sql).await {
             // Still in use (PostgreSQL manual, appendix A: 55006).
             Err(error) if error.state() == Some("55006") && started.elapsed() < LEAVE => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
+                let _ = admin.try_run(&end).await;
             }
             other => return other.map(drop),
         }
@@ -70,7 +79,7 @@ mod tests {
         let _ = keeper.backend_for_test().query("COMMIT").await;
         let lost = keeper.lose_for_test().await;
 
-        assert!(matches!(lost, Some(Loss::Escaped)), "{lost:?}");
+        assert!(matches!(lost, Some(Loss::Ended)), "{lost:?}");
         drop(keeper);
         let mut admin = server::Admin::open(&server).await.unwrap();
         let names = admin.run("SELECT datname FROM pg_database WHERE datname LIKE 'ptest\\_%'").await.unwrap();

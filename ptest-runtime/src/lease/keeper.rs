@@ -1,19 +1,26 @@
-//! The keeper of a slot: its backend between tests, its sandbox during one, and the proof at the end that ptest's
-//! transaction still stood.
+//! The keeper of a slot: its backend between tests, its sandbox during one, and the audit at the end.
+
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::acquire::{self, Acquired};
+use super::acquire::Acquired;
+use super::proof::{self, Answers, Proof};
 use super::registry::Reserved;
 use super::sequences::{Sequences, Which};
 use super::slot::{Loss, Opened, Order, Verdict};
-use super::{LeaseError, detach, keep};
+use super::{LeaseError, bloat, detach, keep, locks};
+use crate::audit::Finding;
 use crate::config::Config;
 use crate::report::Scene;
-use crate::sandbox::{Backend, Constraints, Lost, Options, Sandbox};
+use crate::sandbox::{Backend, Constraints, Lost, Options, Remains, Sandbox};
 use crate::server::Address;
+use crate::server::Rows;
 use crate::socket::Socket;
 use crate::test::Level;
+
+/// How long others may take to leave the database when they have disconnected.
+const LEAVING: Duration = Duration::from_millis(100);
 
 /// What the slot's thread keeps between tests.
 pub(super) struct Keeper {
@@ -22,7 +29,7 @@ pub(super) struct Keeper {
     sandbox: Option<(Sandbox, Socket)>,
     database: String,
     constraints: Constraints,
-    began: String,
+    proof: Proof,
     sequences: Sequences,
     _reserved: Reserved,
 }
@@ -35,7 +42,7 @@ impl Keeper {
             sandbox: None,
             database: acquired.database,
             constraints: acquired.constraints,
-            began: acquired.began,
+            proof: acquired.proof,
             sequences: acquired.sequences,
             _reserved: reserved,
         }
@@ -81,12 +88,12 @@ impl Keeper {
         self.sequences.leave_note();
         let mut backend = self.backend.take().ok_or(LeaseError::Gone)?;
         if options.level != Level::ReadCommitted {
-            let rows = backend.query(&acquire::reset_sql(options.level)).await.map_err(|_| LeaseError::Gone)?;
-            self.began = rows.first().and_then(|row| row.get(1).cloned().flatten()).unwrap_or_default();
+            let rows = backend.query(&proof::reset_sql(options.level)).await.map_err(|_| LeaseError::Gone)?;
+            self.proof = Proof::read(rows.last()).ok_or(LeaseError::Gone)?;
         }
         let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret(), options);
         sandbox.listen(listener);
-        let opened = Opened { folder: socket.folder().to_owned(), port: socket.port() };
+        let opened = Opened { folder: socket.folder().to_owned(), port: socket.port(), watch: sandbox.watch() };
         self.sandbox = Some((sandbox, socket));
         Ok(opened)
     }
@@ -103,9 +110,9 @@ impl Keeper {
     async fn close(&mut self, failed: bool) -> Verdict {
         let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::broken("no test was open") };
         drop(socket);
-        let remains = sandbox.close().await;
-        let mut kept = None;
-        let lost = match (remains.lost, remains.backend) {
+        let mut remains = sandbox.close().await;
+        let (mut findings, mut kept) = (Vec::new(), None);
+        let lost = match (remains.lost.take(), remains.backend.take()) {
             (Some(lost), _) => Some(lost.into()),
             (None, None) => Some(Loss::Broken("a statement could not be cancelled".to_owned())),
             (None, Some(backend)) if Config::get().is_ok_and(|config| config.keep.wants(failed)) => {
@@ -114,56 +121,126 @@ impl Keeper {
                 None
             }
             (None, Some(mut backend)) => {
-                let rolled_back = self.roll_back(&mut backend).await;
+                let lost = self.audit(&mut backend, !failed, &remains, &mut findings).await;
                 self.backend = Some(backend);
-                rolled_back.err().map(Loss::from)
+                lost.unwrap_or_else(|lost| Some(lost.into()))
             }
         };
-        Verdict { lost, leaked: remains.leaked, undone: remains.undone, record: remains.record, kept }
+        if !failed {
+            findings.extend(remains.stragglers.into_iter().map(Finding::of));
+        }
+        findings.extend(remains.undone.into_iter().next().map(Finding::Undone));
+        match &lost {
+            Some(Loss::Ended) => findings.push(Finding::Ended { database: self.database.clone() }),
+            Some(Loss::Written) => findings.push(Finding::Written { database: self.database.clone() }),
+            Some(Loss::Shared(clients)) => {
+                findings.push(Finding::OtherConnection { database: self.database.clone(), clients: clients.clone() })
+            }
+            Some(Loss::Worn | Loss::Broken(_)) | None => {}
+        }
+        Verdict { lost, findings, record: remains.record, kept }
     }
 
-    /// Lets the server roll back by ending the connection. Where the transaction has ended already, what the test did is
-    /// in the database for good: it is detached.
+    /// Looks at what the test leaves, rolls it back, and begins ptest's next transaction; gives why the database must not
+    /// be used again.
+    async fn audit(
+        &mut self,
+        backend: &mut Backend,
+        passed: bool,
+        remains: &Remains,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<Loss>, Lost> {
+        if passed && remains.advisory {
+            findings.extend(locks::held(backend).await?);
+        }
+        let (mut answers, mut rows) = self.roll_back(backend, passed, findings).await?;
+        if !answers.stands {
+            return Ok(Some(Loss::Ended));
+        }
+        let clients = match answers.shared {
+            true => self.others(backend, &mut answers).await?,
+            false => Vec::new(),
+        };
+        if answers.written {
+            let analyzed = !backend.query(&self.proof.analyzed_sql()).await?.is_empty();
+            return Ok(Some(if analyzed { Loss::Worn } else { Loss::Written }));
+        }
+        if !clients.is_empty() {
+            return Ok(Some(Loss::Shared(clients)));
+        }
+        let restore = self.sequences.restore(if answers.counted { Which::Read } else { Which::All });
+        if let Some(restore) = restore.filter(|_| answers.took_number) {
+            rows = backend.queries(&[&proof::restore_sql(&restore), &proof::ready_sql(Level::ReadCommitted)]).await?;
+        }
+        match Proof::read(rows.last()) {
+            Some(proof) => self.proof = proof,
+            None => return Ok(Some(Loss::Broken("the lease was lost".to_owned()))),
+        }
+        self.sequences.remove_note();
+        let worn = bloat::is_due(answers.logged) && bloat::is_bloated(backend, &self.database).await?;
+        Ok(worn.then_some(Loss::Worn))
+    }
+
+    /// Who else is connected to the database. Whoever is on its way out has yet to report what it wrote.
+    async fn others(&self, backend: &mut Backend, answers: &mut Answers) -> Result<Vec<String>, Lost> {
+        let started = Instant::now();
+        loop {
+            let (clients, written) = self.proof.others(backend.query(&self.proof.others_sql()).await?);
+            answers.written |= written;
+            if clients.is_empty() || started.elapsed() > LEAVING {
+                return Ok(clients);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// One string, one round trip: asks for the proof, and rolls back. If the proof fails, the rest does no harm, for the
+    /// database is given up. What is deferred is checked first; where that fails, nothing behind it has run.
+    async fn roll_back(
+        &self,
+        backend: &mut Backend,
+        passed: bool,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(Answers, Rows), Lost> {
+        let sql = format!("{};{}", self.proof.sql(), proof::reset_sql(Level::ReadCommitted));
+        let mut checked = Err(String::new());
+        if passed {
+            checked = backend.try_query(&format!("SET CONSTRAINTS ALL IMMEDIATE;{sql}")).await?;
+        }
+        let rows = match checked {
+            Ok(rows) => rows,
+            Err(error) => {
+                if passed {
+                    findings.push(Finding::DeferredConstraint { error });
+                    backend.undo();
+                }
+                backend.query(&sql).await?
+            }
+        };
+        Ok((self.proof.answers(rows.first()), rows))
+    }
+
+    /// Lets the server roll back by ending the connection. A database that was not the test's alone is detached, so that
+    /// nobody leases it again.
     async fn give_up(&mut self, loss: &Loss) {
         let detached = match loss {
             Loss::Broken(_) => {
                 drop(self.backend.take());
                 Ok(())
             }
-            Loss::Escaped => match detach::close(&self.server, &self.database).await {
-                Ok(mut admin) => {
-                    drop(self.backend.take());
-                    detach::rename(&mut admin, &self.database, &detach::detached_name(&self.database)).await
+            Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => {
+                match detach::close(&self.server, &self.database).await {
+                    Ok(mut admin) => {
+                        drop(self.backend.take());
+                        detach::rename(&mut admin, &self.database, &detach::detached_name(&self.database)).await
+                    }
+                    Err(error) => Err(error),
                 }
-                Err(error) => Err(error),
-            },
+            }
         };
         if let Err(error) = detached {
             crate::progress(&format!("cannot detach database {}: {error}", self.database));
         }
-    }
-
-    /// Proves that ptest's transaction still stands, and rolls it back.
-    async fn roll_back(&mut self, backend: &mut Backend) -> Result<(), Lost> {
-        let column = |row: Option<&Vec<Option<String>>>, i: usize| row.and_then(|row| row.get(i).cloned().flatten());
-        // One string, one round trip; if the proof fails, the rest does no harm: the database is given up.
-        let rows =
-            backend.query(&format!("{};{}", acquire::retake_sql(), acquire::reset_sql(Level::ReadCommitted))).await?;
-        if column(rows.first(), 2).as_deref() != Some(&*self.began) {
-            return Err(Lost::Escaped);
-        }
-        let took_number = column(rows.first(), 3).is_some();
-        let counted = column(rows.first(), 4).as_deref() == Some("on");
-        let restore = self.sequences.restore(if counted { Which::Read } else { Which::All });
-        let rows = match restore.filter(|_| took_number) {
-            Some(restore) => {
-                backend.queries(&[&acquire::restore_sql(&restore), &acquire::ready_sql(Level::ReadCommitted)]).await?
-            }
-            None => rows,
-        };
-        self.began = column(rows.last(), 1).unwrap_or_default();
-        self.sequences.remove_note();
-        Ok(())
     }
 
     #[cfg(test)]
@@ -175,7 +252,8 @@ impl Keeper {
     #[cfg(test)]
     pub(super) async fn lose_for_test(&mut self) -> Option<Loss> {
         let mut backend = self.backend.take()?;
-        let loss = self.roll_back(&mut backend).await.err().map(Loss::from)?;
+        let loss = self.audit(&mut backend, true, &Remains::default(), &mut Vec::new()).await;
+        let loss = loss.unwrap_or_else(|lost| Some(lost.into()))?;
         self.backend = Some(backend);
         self.give_up(&loss).await;
         Some(loss)

@@ -10,8 +10,9 @@ use super::LeaseError;
 use super::acquire::{self, Attempt};
 use super::keeper::Keeper;
 use super::registry::Reserved;
+use crate::audit::Finding;
 use crate::report::{Kept, Scene};
-use crate::sandbox::{Activity, Lost, Options, Record, Undone};
+use crate::sandbox::{Activity, Lost, Options, Record, Watch};
 use crate::server::Address;
 use crate::template::Schema;
 
@@ -44,6 +45,7 @@ pub(super) enum Order {
 pub(crate) struct Opened {
     pub(crate) folder: PathBuf,
     pub(crate) port: u16,
+    pub(crate) watch: Arc<Watch>,
 }
 
 /// Asks a slot's sandbox from any thread.
@@ -75,22 +77,24 @@ impl Prober {
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) lost: Option<Loss>,
-    /// Connections that were still open when the body had returned.
-    #[expect(dead_code, reason = "for the audit's findings")]
-    pub(crate) leaked: usize,
-    /// Statements that were rolled back with another session's transaction.
-    pub(crate) undone: Vec<Undone>,
+    pub(crate) findings: Vec<Finding>,
     /// What its sessions said.
     pub(crate) record: Record,
     /// It was to be kept for the user.
     pub(crate) kept: Option<Kept>,
 }
 
-/// Why ptest can no longer vouch for a database.
+/// Why a database is not used again.
 #[derive(Debug)]
 pub(crate) enum Loss {
     /// ptest's own transaction has ended.
-    Escaped,
+    Ended,
+    /// Somebody else has written to the database.
+    Written,
+    /// These were connected to the database, and may have written to it.
+    Shared(Vec<String>),
+    /// It is clean, but a clone serves better.
+    Worn,
     /// The backend could not be brought back to a clean state.
     Broken(String),
 }
@@ -155,14 +159,14 @@ impl Slot {
 impl Verdict {
     pub(super) fn broken(why: &str) -> Self {
         let lost = Some(Loss::Broken(why.to_owned()));
-        Verdict { lost, leaked: 0, undone: Vec::new(), record: Record::default(), kept: None }
+        Verdict { lost, findings: Vec::new(), record: Record::default(), kept: None }
     }
 }
 
 impl From<Lost> for Loss {
     fn from(lost: Lost) -> Self {
         match lost {
-            Lost::Escaped => Loss::Escaped,
+            Lost::Escaped => Loss::Ended,
             Lost::Confused(why) => Loss::Broken(why),
         }
     }

@@ -171,6 +171,16 @@ impl Backend {
         Ok(())
     }
 
+    /// Undoes what lies above the savepoint, with the next message.
+    pub(crate) fn undo(&mut self) {
+        self.link.commands(control::UNDO);
+    }
+
+    /// Runs a string that the server may refuse, and returns the rows as text, or the server's words.
+    pub(crate) async fn try_query(&mut self, sql: &str) -> Result<Result<Vec<Vec<Option<String>>>, String>, Lost> {
+        Ok(self.ask(&[sql]).await?.map_err(|error| error_text(&error)))
+    }
+
     /// Runs commands of the sandbox between batches, and returns the rows as text.
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Lost> {
         self.queries(&[sql]).await

@@ -33,11 +33,13 @@ pub(super) struct Duties {
     held: bool,
     /// Names of settings of the clients' own making.
     pub(super) custom: BTreeSet<String>,
+    /// A statement has mentioned an advisory lock.
+    pub(super) advisory: bool,
 }
 
 impl Duties {
     pub(super) fn new(constraints: Constraints) -> Self {
-        Duties { constraints, temporary: Vec::new(), held: false, custom: BTreeSet::new() }
+        Duties { constraints, temporary: Vec::new(), held: false, custom: BTreeSet::new(), advisory: false }
     }
 
     /// Notes what a statement of the string `sql` will leave to do at a commit.
@@ -45,6 +47,7 @@ impl Duties {
         if statement.hints.contains(Hints::DEFERRABLE) {
             self.constraints = Constraints::Ask;
         }
+        self.advisory |= statement.hints.contains(Hints::ADVISORY);
         if let Kind::Declare { hold: true, .. } = statement.kind {
             self.held = true;
         }

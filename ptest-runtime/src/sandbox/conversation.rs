@@ -95,6 +95,15 @@ impl Client {
         self.tap.left(0);
     }
 
+    /// Whether the client has gone, as far as can be known without waiting.
+    pub(super) async fn is_gone(&mut self) -> bool {
+        poll_fn(|cx| {
+            while !self.finished && self.poll_read(cx) {}
+            Poll::Ready(self.finished)
+        })
+        .await
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> bool {
         self.tap.look(&self.out);
         let wrote = poll_write(&mut *self.stream, &mut self.out, cx).unwrap_or_else(|_| {

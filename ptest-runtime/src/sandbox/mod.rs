@@ -19,6 +19,7 @@
 //! | `visit` | a statement inside another session's transaction |
 //! | `list` | what a client may go back to |
 //! | `log`, `tap` | the last statements, for the report of a test that fails |
+//! | `watch` | what the end of a body finds |
 //! | `backend`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
@@ -66,6 +67,7 @@ mod startup;
 mod tap;
 mod turn;
 mod visit;
+mod watch;
 
 pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
@@ -74,9 +76,11 @@ pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
 pub(crate) use visit::Undone;
+pub(crate) use watch::Watch;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
@@ -88,6 +92,7 @@ use log::Log;
 use signals::Signals;
 use turn::Turns;
 
+use crate::audit::Straggler;
 use crate::test::{Level, Sessions, Test};
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
@@ -121,6 +126,8 @@ struct Shared {
     /// Visits that the holder of the turn has not noted yet.
     visits: RefCell<Vec<(u32, String)>>,
     undone: RefCell<Vec<Undone>>,
+    watch: Arc<Watch>,
+    stragglers: RefCell<Vec<Straggler>>,
 }
 
 /// What a test may ask of its sandbox.
@@ -152,14 +159,16 @@ pub(crate) struct Activity {
 }
 
 /// What is left of a sandbox.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Remains {
     /// The backend between two batches, its transaction open; `None`: it could not be brought back there.
     pub(crate) backend: Option<Backend>,
     /// Why ptest can no longer vouch for the transaction.
     pub(crate) lost: Option<Lost>,
-    /// Sessions that had to be ended because their clients would not.
-    pub(crate) leaked: usize,
+    /// Sessions that were not done when the body had returned.
+    pub(crate) stragglers: Vec<Straggler>,
+    /// A client has spoken of advisory locks.
+    pub(crate) advisory: bool,
     /// Statements that were rolled back with another session's transaction.
     pub(crate) undone: Vec<Undone>,
     pub(crate) record: Record,
@@ -189,6 +198,8 @@ impl Sandbox {
             options,
             visits: RefCell::default(),
             undone: RefCell::default(),
+            watch: Arc::default(),
+            stragglers: RefCell::default(),
         };
         Sandbox { shared: Rc::new(shared), accepting: Vec::new() }
     }
@@ -206,6 +217,11 @@ impl Sandbox {
     /// Serves one client.
     pub(crate) fn attach(&self, stream: Box<dyn Transport>) {
         self.shared.attach(stream);
+    }
+
+    /// What the test's thread knows of the sandbox.
+    pub(crate) fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.shared.watch)
     }
 
     /// What the sandbox is at, once it has read all that its clients have sent.
@@ -234,24 +250,31 @@ impl Sandbox {
             let _ = task.await;
         }
         let sessions = self.shared.sessions.take();
-        let leaked = leave(sessions, &self.shared).await;
+        leave(sessions, &self.shared).await;
         let lost = self.shared.lost.take();
         let undone = self.shared.undone.take();
         let record = self.shared.log.take();
+        let stragglers = self.shared.stragglers.take();
+        let advisory = self.shared.duties.borrow().advisory;
         let backend = Rc::try_unwrap(self.shared).ok().and_then(|shared| shared.turns.into_backend());
-        Remains { backend, lost, leaked, undone, record }
+        Remains { backend, lost, stragglers, advisory, undone, record }
     }
 }
 
-/// Waits for sessions whose clients are gone, then ends the others; returns how many there were.
-async fn leave(sessions: Vec<JoinHandle<()>>, shared: &Shared) -> usize {
+/// Waits for sessions whose clients are gone, then ends the others.
+async fn leave(sessions: Vec<JoinHandle<()>>, shared: &Shared) {
     // A client that has closed its end is found out by one poll of its session's task.
     let mut polls = 0;
     while polls < 8 && sessions.iter().any(|task| !task.is_finished()) {
         tokio::task::yield_now().await;
         polls += 1;
     }
-    let leaked = sessions.iter().filter(|task| !task.is_finished()).count();
+    // One that has an answer under way needs another moment.
+    let mut waited = 0;
+    while waited < 3 && sessions.iter().any(|task| !task.is_finished()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        waited += 1;
+    }
     shared.signals.close();
     let all = async {
         for task in sessions {
@@ -259,7 +282,6 @@ async fn leave(sessions: Vec<JoinHandle<()>>, shared: &Shared) -> usize {
         }
     };
     let _ = tokio::time::timeout(LEAVE, all).await;
-    leaked
 }
 
 impl Shared {

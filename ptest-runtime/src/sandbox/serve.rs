@@ -144,8 +144,11 @@ impl Shared {
             tokio::select! {
                 biased;
                 () = self.signals.closed() => {
-                    // A message that came just before the end still counts as the client's.
-                    return if client.finished { Ok(()) } else { Err(End::Closed) };
+                    if client.is_gone().await {
+                        return Ok(());
+                    }
+                    self.note_straggler(session, client, false).await;
+                    return Err(End::Closed);
                 }
                 more = client.read() => if !more { return Ok(()) },
             }
@@ -161,7 +164,11 @@ impl Shared {
             biased;
             turn = self.turns.take(session.id, &sql, self.options.shared() && session.may_visit(&first)) => turn,
             signal = self.signals.wait(session.id) => match signal {
-                Signal::Closed => return Err(End::Closed),
+                Signal::Closed => {
+                    session.note(sql.as_bytes());
+                    self.note_straggler(session, client, true).await;
+                    return Err(End::Closed);
+                }
                 Signal::Cancelled => Err(Report::error("57014", "canceling statement due to user request")),
             },
         };
@@ -175,11 +182,13 @@ impl Shared {
             return Err(End::Lost(lost));
         }
         turn.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+        self.watch.take_turn(true);
         let mut result = self.converse(session, client, &mut turn, Some(&first)).await;
         while let Ok(Pause::Visitor) = result {
             turn = self.lend(session, turn).await?;
             result = self.converse(session, client, &mut turn, None).await;
         }
+        self.watch.take_turn(false);
         let undone = std::mem::take(&mut session.undone);
         self.note_undone(session.id, undone);
         result.map(drop)
@@ -198,7 +207,11 @@ impl Shared {
             session.put_local(&mut backend.link, &mut client.out);
         }
         let result = converse(session, client, backend, &self.turns, &self.signals).await;
+        self.watch.take_turn(false);
         if let Err(End::Disconnected | End::Closed | End::Malformed(_)) = &result {
+            if !matches!(result, Err(End::Malformed(_))) {
+                self.note_straggler(session, client, backend.link.owes_client()).await;
+            }
             if matches!(result, Err(End::Closed)) && backend.link.owes_client() {
                 let _ = backend.cancel().await;
             }

@@ -121,11 +121,19 @@ pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -
     let template = template_name(&schema.fingerprint);
     let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
     // Two processes may miss the same slot at once; the second finds it complete.
-    let key = format!("pg_catalog.hashtextextended({}, 0)", quote_literal(name));
-    admin.run(&format!("SELECT pg_catalog.pg_advisory_lock({key})")).await.map_err(failed)?;
+    admin.run(&lock_clone_sql(name)).await.map_err(failed)?;
     let cloned = complete_clone(admin, &template, name).await.map_err(failed);
-    let _ = admin.try_run(&format!("SELECT pg_catalog.pg_advisory_unlock({key})")).await;
+    let _ = admin.try_run(&format!("SELECT pg_catalog.pg_advisory_unlock({})", clone_key(name))).await;
     cloned
+}
+
+/// Takes the lock of whoever clones a database, or gives it up.
+pub(crate) fn lock_clone_sql(name: &str) -> String {
+    format!("SELECT pg_catalog.pg_advisory_lock({})", clone_key(name))
+}
+
+fn clone_key(name: &str) -> String {
+    format!("pg_catalog.hashtextextended({}, 0)", quote_literal(name))
 }
 
 /// Makes a clone, or completes one that a process has left unfinished: it stays closed to connections until then.

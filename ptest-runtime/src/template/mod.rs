@@ -20,10 +20,10 @@ pub(crate) mod settings;
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use apart::apart;
 pub(crate) use apply::{ApplyError, run_script};
-pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure};
+pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, lock_clone_sql};
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use layout::Layout;
-pub(crate) use names::{KEPT_MARK, PREFIX, kept_name, slot_name, spare_name, template_name, used_name};
+pub(crate) use names::{KEPT_MARK, PREFIX, family_of, kept_name, slot_name, spare_name, template_name, used_name};
 pub(crate) use schema::{Schema, Source};
 
 use crate::server::ServerError;

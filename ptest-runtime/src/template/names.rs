@@ -35,3 +35,8 @@ pub(crate) fn private_name(fingerprint: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{PREFIX}{fingerprint}_build_{:x}_{:x}", std::process::id(), now.as_nanos() as u64)
 }
+
+/// What the names of a slot and of its template begin with.
+pub(crate) fn family_of(slot: &str) -> &str {
+    slot.rsplit_once('_').map_or(slot, |(family, _)| family)
+}

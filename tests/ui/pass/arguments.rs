@@ -39,6 +39,9 @@ async fn level(_: Pool) {}
 #[ptest::db_test(sessions = "shared", turn_timeout = "500ms")]
 async fn sessions(_: Pool) {}
 
+#[ptest::db_test(audit(open_transaction = "error", leaked_session = "off", other_connection = "warning",))]
+async fn audit(_: Pool) {}
+
 #[ptest::db_test(timeout = "1.5s")]
 async fn timeout(_: Pool) {}
 
