@@ -468,3 +468,16 @@ fn a_cancel_request_hits_only_its_own_session(url: PgUrl) {
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(other.join().unwrap() > 0);
 }
+
+#[ptest::db_test(migrations = false)]
+fn temporary_objects_end_with_their_session(url: PgUrl) {
+    for _ in 0..2 {
+        let mut a = Wire::connect(url.as_str());
+        assert_eq!(a.query("create temp table t (a int); insert into t values (1)"), "CREATE TABLE INSERT 0 1 I");
+        assert_eq!(a.query("create type pg_temp.mood as enum ('sad')"), "CREATE TYPE I");
+        a.send(&frame(b'X', b""));
+        assert!(a.next().is_none());
+    }
+    let mut b = Wire::connect(url.as_str());
+    assert_eq!(b.query("select from pg_temp.t"), "42P01! I");
+}

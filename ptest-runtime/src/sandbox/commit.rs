@@ -29,6 +29,8 @@ pub(super) struct Duties {
     pub(super) constraints: Constraints,
     /// Temporary tables that a commit drops or empties: the statement for each, by name.
     temporary: Vec<(String, &'static str)>,
+    /// How many sessions may have temporary objects.
+    pub(super) temporary_of: u32,
     /// A session has declared a cursor `WITH HOLD`.
     held: bool,
     /// Names of settings of the clients' own making.
@@ -39,7 +41,14 @@ pub(super) struct Duties {
 
 impl Duties {
     pub(super) fn new(constraints: Constraints) -> Self {
-        Duties { constraints, temporary: Vec::new(), held: false, custom: BTreeSet::new(), advisory: false }
+        Duties {
+            constraints,
+            temporary: Vec::new(),
+            temporary_of: 0,
+            held: false,
+            custom: BTreeSet::new(),
+            advisory: false,
+        }
     }
 
     /// Notes what a statement of the string `sql` will leave to do at a commit.
@@ -218,6 +227,10 @@ const DEFER_AGAIN: &str = "DO $_ptest$ DECLARE list text; BEGIN \
     SELECT string_agg(format('%I.%I', n.nspname, c.conname), ',') INTO list FROM pg_catalog.pg_constraint c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred; \
     IF list IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || list || ' DEFERRED'; END IF; END $_ptest$";
+
+/// What a server does at the end of a session. A table that a held cursor keeps busy stays.
+pub(super) const DISCARD_TEMPORARY: &str =
+    "DO $_ptest$ BEGIN EXECUTE 'DISCARD TEMP'; EXCEPTION WHEN OTHERS THEN NULL; END $_ptest$";
 
 /// The commands of a rollback.
 pub(super) fn undo() -> Vec<String> {

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use super::Shared;
 use super::answers::Lost;
 use super::backend::Backend;
+use super::commit;
+use super::control;
 use super::conversation::{Client, End, Pause, converse};
 use super::defaults::{Defaults, Invalid};
 use super::frame::{self, Frame, Piece, Report};
@@ -57,6 +59,9 @@ impl Shared {
             Ok(()) => self.talk(&mut session, client).await,
             Err(end) => Err(end),
         };
+        if session.temporary && !matches!(end, Err(End::Closed | End::Lost(_))) {
+            self.discard_temporary().await;
+        }
         match end {
             Ok(()) | Err(End::Disconnected) => {}
             Err(End::Refused(error)) => reports::put_fatal(&error, &mut client.out),
@@ -69,6 +74,25 @@ impl Shared {
                 lost.report().put(&mut client.out);
                 self.give_up(&lost);
             }
+        }
+    }
+
+    /// Drops the temporary objects of sessions that have ended, when no session is left that may have some: they share one
+    /// schema.
+    async fn discard_temporary(&self) {
+        self.duties.borrow_mut().temporary_of -= 1;
+        if self.duties.borrow().temporary_of > 0 {
+            return;
+        }
+        tokio::select! {
+            mut turn = self.turns.wait() => {
+                turn.link.commands(commit::DISCARD_TEMPORARY);
+                turn.link.commands(&control::KEEP.join(";"));
+                if let Err(error) = turn.flush().await {
+                    self.give_up(&super::backend::broken(error));
+                }
+            }
+            () = self.signals.closed() => {}
         }
     }
 

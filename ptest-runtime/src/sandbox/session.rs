@@ -62,6 +62,8 @@ pub(super) struct Session {
     pub(super) touched: bool,
     /// The session is on a visit: commits are the holder's.
     pub(super) visiting: bool,
+    /// It may have temporary objects.
+    pub(super) temporary: bool,
     /// Statements of other sessions in this one's transaction.
     pub(super) visits: Visits,
     /// Those of them that this session has rolled back.
@@ -108,6 +110,7 @@ impl Session {
             duties,
             touched: false,
             visiting: false,
+            temporary: false,
             visits: Visits::default(),
             undone: Vec::new(),
             accepted: initial.is_empty(),
@@ -392,6 +395,9 @@ impl Session {
         }
         self.undone.extend(self.visits.statement(statement, text, self.belief.block == Block::Failed));
         let mut duties = self.duties.borrow_mut();
+        if statement.hints.contains(Hints::TEMP) && !std::mem::replace(&mut self.temporary, true) {
+            duties.temporary_of += 1;
+        }
         duties.note(statement, text);
         self.touched |= matches!(
             statement.kind,

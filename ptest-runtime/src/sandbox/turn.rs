@@ -101,6 +101,11 @@ impl Turns {
         Some(turn)
     }
 
+    /// Waits for the turn, however long it takes.
+    pub(super) async fn wait(&self) -> Turn {
+        Arc::clone(&self.backend).lock_owned().await
+    }
+
     fn ask_loan(&self) -> oneshot::Receiver<Loan> {
         let (visitor, loan) = oneshot::channel();
         self.visitors.borrow_mut().push_back(visitor);
