@@ -106,8 +106,8 @@ impl Duties {
         let [release, savepoint] = KEEP.map(str::to_owned);
         commands.push(release);
         match &self.constraints {
-            Constraints::Known(list) if !list.is_empty() => commands.push(format!("SET CONSTRAINTS {list} DEFERRED")),
-            Constraints::Ask => commands.push(DEFER_AGAIN.to_owned()),
+            Constraints::Known(list) if !list.is_empty() => commands.push(defer_again(Some(list))),
+            Constraints::Ask => commands.push(defer_again(None)),
             _ => {}
         }
         commands.push(savepoint);
@@ -223,10 +223,16 @@ const CLOSE_CURSORS: &str = "DO $_ptest$ DECLARE open text[]; one text; BEGIN \
     WHERE NOT is_holdable AND name NOT IN ('', '_ptest_portal') AND name NOT LIKE '<unnamed portal %'); \
     FOREACH one IN ARRAY open LOOP EXECUTE pg_catalog.format('CLOSE %I', one); END LOOP; END $_ptest$";
 
-const DEFER_AGAIN: &str = "DO $_ptest$ DECLARE list text; BEGIN \
-    SELECT string_agg(format('%I.%I', n.nspname, c.conname), ',') INTO list FROM pg_catalog.pg_constraint c \
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred; \
-    IF list IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || list || ' DEFERRED'; END IF; END $_ptest$";
+/// Defers what is deferred at first; by asking, if it is no longer what the template has.
+fn defer_again(known: Option<&str>) -> String {
+    let known = known.map_or_else(String::new, |list| format!("SET CONSTRAINTS {list} DEFERRED; RETURN; "));
+    format!(
+        "DO $_ptest$ DECLARE list text; BEGIN BEGIN {known}EXCEPTION WHEN OTHERS THEN NULL; END; \
+         SELECT string_agg(format('%I.%I', n.nspname, c.conname), ',') INTO list FROM pg_catalog.pg_constraint c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred; \
+         IF list IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || list || ' DEFERRED'; END IF; END $_ptest$"
+    )
+}
 
 /// What a server does at the end of a session. A table that a held cursor keeps busy stays.
 pub(super) const DISCARD_TEMPORARY: &str =
