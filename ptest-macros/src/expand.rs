@@ -13,7 +13,8 @@ use crate::item::{self, Item, Param};
 
 /// A valid test.
 pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream {
-    let Item { attrs, vis, sig, body } = item;
+    let Item { attrs, vis, body, .. } = item;
+    let sig = item.plain_signature();
     let name = &sig.ident;
     // The runtime reports a value to the runner as soon as it is there, and passes on what the runner is to know of it.
     let (output, end) = match item.returns_nothing() {
@@ -40,7 +41,8 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
 /// A function with mistakes: the errors, and the function, so that what it uses does not become unused as well.
 pub(crate) fn invalid(errors: impl Iterator<Item = Error>, item: &Item) -> TokenStream {
     let errors = errors.map(Error::into_compile_error);
-    let Item { attrs, vis, sig, body } = item;
+    let Item { attrs, vis, body, .. } = item;
+    let sig = item.plain_signature();
     let attrs = attrs.iter().filter(|attr| {
         let path = attr.path();
         !(item::is_test(attr) || path.is_ident("should_panic") || path.is_ident("ignore"))
@@ -62,28 +64,13 @@ pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
 
 /// The static that describes the test, with only those arguments that were given.
 fn test(args: &Args, item: &Item) -> TokenStream {
-    let Args { krate, migrations, seed, fixtures, setup, isolation, flavor, worker_threads, .. } = args;
+    let Args { krate, fixtures, isolation, flavor, worker_threads, .. } = args;
     let name = item.sig.ident.to_string();
     let private = quote!(#krate::__private);
 
-    let migrations = migrations.as_ref().map(|migrations| {
-        let source = match migrations {
-            Migrations::Dir(dir) => quote!(Dir(#dir)),
-            Migrations::None => quote!(None),
-            Migrations::Migrator(path) => quote_spanned!(located(path)=> Migrator(&#path)),
-        };
-        quote!(.migrations(#private::Migrations::#source))
-    });
-    let scripts = |paths: &[LitStr]| {
-        let scripts = paths.iter().map(|path| {
-            let sql = quote_spanned!(path.span()=> ::core::include_str!(#path));
-            quote!(#private::Script { path: #path, sql: #sql })
-        });
-        quote!(&[#(#scripts),*])
-    };
-    let seed = (!seed.is_empty()).then(|| scripts(seed)).map(|scripts| quote!(.seed(#scripts)));
-    let setup = setup.as_ref().map(|setup| self::setup(&private, setup));
-    let fixtures = (!fixtures.is_empty()).then(|| scripts(fixtures)).map(|scripts| quote!(.fixtures(#scripts)));
+    let schema = schema(args);
+    let fixtures =
+        (!fixtures.is_empty()).then(|| scripts(&private, fixtures)).map(|scripts| quote!(.fixtures(#scripts)));
     let isolation = isolation.as_ref().map(|isolation| {
         let isolation = match isolation {
             Isolation::Transaction => quote!(Transaction),
@@ -133,9 +120,34 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #migrations #seed #setup #fixtures #isolation #level #sessions #turn_timeout #audit #timeout #flavor #start_paused
+        #schema #fixtures #isolation #level #sessions #turn_timeout #audit #timeout #flavor #start_paused
         #should_panic;
     }
+}
+
+/// What a template is made from, as calls of a builder.
+pub(crate) fn schema(args: &Args) -> TokenStream {
+    let Args { krate, migrations, seed, setup, .. } = args;
+    let private = quote!(#krate::__private);
+    let migrations = migrations.as_ref().map(|migrations| {
+        let source = match migrations {
+            Migrations::Dir(dir) => quote!(Dir(#dir)),
+            Migrations::None => quote!(None),
+            Migrations::Migrator(path) => quote_spanned!(located(path)=> Migrator(&#path)),
+        };
+        quote!(.migrations(#private::Migrations::#source))
+    });
+    let seed = (!seed.is_empty()).then(|| scripts(&private, seed)).map(|scripts| quote!(.seed(#scripts)));
+    let setup = setup.as_ref().map(|setup| self::setup(&private, setup));
+    quote!(#migrations #seed #setup)
+}
+
+fn scripts(private: &TokenStream, paths: &[LitStr]) -> TokenStream {
+    let scripts = paths.iter().map(|path| {
+        let sql = quote_spanned!(path.span()=> ::core::include_str!(#path));
+        quote!(#private::Script { path: #path, sql: #sql })
+    });
+    quote!(&[#(#scripts),*])
 }
 
 /// The function is named, never called by the test itself.
@@ -160,9 +172,13 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
     let names: Vec<Ident> = (0..params.len()).map(|i| format_ident!("__p{i}", span = Span::mixed_site())).collect();
     let bindings: Vec<TokenStream> = params.iter().zip(&names).map(|(param, name)| param.binding(name)).collect();
     let passed = params.iter().zip(&names).map(|(param, name)| param.passed(name));
-    let made = params
-        .iter()
-        .map(|Param { ty, .. }| quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?));
+    let made = params.iter().map(|Param { ty, database, .. }| match database {
+        None => quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?),
+        Some(path) => {
+            let database = quote_spanned!(located(path)=> &#path);
+            quote_spanned!(located(ty)=> #krate::__private::param_of::<#ty>(__cx, #database).await?)
+        }
+    });
     let ok = quote!(::core::result::Result::<_, #krate::Error>::Ok);
     // A value that the runner cannot take is an error at its type.
     let value = match &item.sig.output {

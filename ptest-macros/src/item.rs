@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, Lit, Meta, Pat, PatType, Result, ReturnType, Safety, Signature, Type,
+    Attribute, Error, Expr, ExprLit, FnArg, Lit, Meta, Pat, PatType, Path, Result, ReturnType, Safety, Signature, Type,
     Visibility, token,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Param {
     pub(crate) ty: Type,
     /// Whether the function takes `&mut` of it.
     pub(crate) by_mut: bool,
+    /// What `#[db(..)]` names: another database than the test's own.
+    pub(crate) database: Option<Path>,
 }
 
 impl Parse for Item {
@@ -50,6 +52,17 @@ impl Item {
             }
         }
         combined(errors).map_or(Ok(params), Err)
+    }
+
+    /// The signature without the attributes that are for ptest.
+    pub(crate) fn plain_signature(&self) -> Signature {
+        let mut sig = self.sig.clone();
+        for arg in &mut sig.inputs {
+            if let FnArg::Typed(typed) = arg {
+                typed.attrs.retain(|attr| !attr.path().is_ident("db"));
+            }
+        }
+        sig
     }
 
     /// What `#[should_panic]` expects the panic to say: anything, if nothing.
@@ -124,7 +137,7 @@ pub(crate) fn combined(errors: impl IntoIterator<Item = Error>) -> Option<Error>
 }
 
 fn param(arg: &FnArg) -> Result<Param> {
-    let PatType { pat, ty, .. } = match arg {
+    let PatType { attrs, pat, ty, .. } = match arg {
         FnArg::Typed(typed) => typed,
         FnArg::Receiver(receiver) => {
             return Err(Error::new_spanned(receiver, "a test is a free function: it cannot take `self`"));
@@ -138,9 +151,16 @@ fn param(arg: &FnArg) -> Result<Param> {
             return Err(Error::new_spanned(pat, message));
         }
     }
+    let mut database = None;
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("db")) {
+        let named = attr.parse_args().map_err(|e| Error::new(e.span(), "expected `#[db(PATH_TO_A_DATABASE)]`"))?;
+        if database.replace(named).is_some() {
+            return Err(Error::new_spanned(attr, "a parameter is of one database: remove one `#[db(..)]`"));
+        }
+    }
     match bare(ty) {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            Ok(Param { ty: (*reference.elem).clone(), by_mut: true })
+            Ok(Param { ty: (*reference.elem).clone(), by_mut: true, database })
         }
         Type::Reference(reference) => {
             Err(Error::new_spanned(reference, "a test cannot take a shared reference: write `T` or `&mut T`"))
@@ -148,7 +168,7 @@ fn param(arg: &FnArg) -> Result<Param> {
         Type::ImplTrait(ty) => {
             Err(Error::new_spanned(ty, "a test has no generic parameters: write the type that it is to run with"))
         }
-        ty => Ok(Param { ty: ty.clone(), by_mut: false }),
+        ty => Ok(Param { ty: ty.clone(), by_mut: false, database }),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod database;
 mod expand;
 mod fixtures;
 mod item;
@@ -12,14 +13,25 @@ mod item;
 mod tests;
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 
 use crate::args::Args;
+use crate::database::Database;
 use crate::item::Item;
 
 #[expect(missing_docs, reason = "documented where `ptest` re-exports it")]
 #[proc_macro_attribute]
 pub fn db_test(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     attribute(args.into(), item.into()).into()
+}
+
+#[expect(missing_docs, reason = "documented where `ptest` re-exports it")]
+#[proc_macro]
+pub fn database(args: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    match syn::parse2::<Database>(args.into()) {
+        Ok(database) => database.into_token_stream().into(),
+        Err(error) => error.into_compile_error().into(),
+    }
 }
 
 fn attribute(args: TokenStream, tokens: TokenStream) -> TokenStream {

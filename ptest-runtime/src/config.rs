@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `PTEST_DATABASE_URL` | The server to test on: a `postgres://` URL, or `own` for one that ptest starts. The URL names a server; ptest makes its own databases there and never touches the one that is named. | `DATABASE_URL` decides |
 //! | `DATABASE_URL` | The same, except for `own`. A URL of another scheme is ignored. | ptest starts a server |
+//! | what `url` of `ptest::database!` names | The server of that database, in the place of `DATABASE_URL`. | `DATABASE_URL` decides |
 //! | `PTEST_PG_BIN` | The folder of `initdb` and `postgres`, for a server that ptest starts. | looked for in `PATH` and the usual folders |
 //! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
 //! | `PTEST_KEEP` | Whose database is kept for a day, to be looked at: `failed`, that of each test that fails; `all`, that of every test. | none is kept |
@@ -76,7 +77,7 @@ impl Keep {
 }
 
 /// Which server the tests run on.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum ServerChoice {
     /// One that ptest starts.
     Own,
@@ -116,12 +117,19 @@ impl Config {
         Ok(CONFIG.get_or_init(|| config))
     }
 
+    /// The server of a database for which a variable of its own may name it, before `DATABASE_URL` does.
+    pub(crate) fn server_of(&self, variable: Option<&'static str>) -> Result<ServerChoice, ConfigError> {
+        let Some(variable) = variable else { return Ok(self.server.clone()) };
+        let cwd = std::env::current_dir().unwrap_or_default();
+        server(&|name| std::env::var_os(name), &cwd, &[PTEST_URL, variable, URL])
+    }
+
     fn read(vars: impl Fn(&str) -> Option<OsString>, cwd: &Path, exe: &Path) -> Result<Config, ConfigError> {
         let set = |name| vars(name).filter(|value| !value.is_empty());
         let manifest_dir = set(MANIFEST_DIR).map(PathBuf::from);
         let temp_dir = temp_dir_of(set(TEMP_DIR));
         Ok(Config {
-            server: server(&vars, cwd)?,
+            server: server(&vars, cwd, &[PTEST_URL, URL])?,
             pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
             path: set("PATH"),
             idle_timeout: set(IDLE_TIMEOUT)
@@ -161,9 +169,13 @@ fn manifest_dir_of(test: &Test, now: Option<OsString>) -> PathBuf {
     now.map(PathBuf::from).filter(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from(test.manifest_dir))
 }
 
-fn server(vars: &dyn Fn(&str) -> Option<OsString>, cwd: &Path) -> Result<ServerChoice, ConfigError> {
+fn server(
+    vars: &dyn Fn(&str) -> Option<OsString>,
+    cwd: &Path,
+    variables: &[&'static str],
+) -> Result<ServerChoice, ConfigError> {
     let mut file = None;
-    for variable in [PTEST_URL, URL] {
+    for &variable in variables {
         let (value, origin) = match vars(variable) {
             Some(value) => {
                 let value = value.into_string().map_err(|_| ConfigError::NotUnicode { variable })?;
@@ -171,7 +183,7 @@ fn server(vars: &dyn Fn(&str) -> Option<OsString>, cwd: &Path) -> Result<ServerC
             }
             None => {
                 if file.is_none() {
-                    let wanted: Vec<_> = [PTEST_URL, URL].into_iter().filter(|name| vars(name).is_none()).collect();
+                    let wanted: Vec<_> = variables.iter().copied().filter(|name| vars(name).is_none()).collect();
                     file = Some(DotEnv::read(cwd, &wanted)?);
                 }
                 let Some((value, path)) = file.as_ref().and_then(|file| file.get(variable)) else { continue };

@@ -1,7 +1,7 @@
 //! The context that a test's parameters are made from.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -14,6 +14,7 @@ use crate::deadline::Deadline;
 use crate::drivers::sqlx_sqlite::SqliteTest;
 use crate::kept;
 use crate::lease::{self, Loss, Opened, Prober, Slot};
+use crate::named::Database;
 use crate::report::{self, Report, Scene};
 use crate::runtime::ClockHold;
 use crate::sandbox::Options;
@@ -31,10 +32,14 @@ pub struct Context {
     clock_hold: ClockHold,
     /// What it is for; a template has the one database that is given.
     purpose: Purpose,
+    /// The test's other databases.
+    named: Vec<Context>,
     /// What a deadline interrupts, once there is something.
     interrupt: Arc<OnceLock<Interrupt>>,
     /// What the test was at when it failed.
     scene: Arc<OnceLock<Scene>>,
+    /// Both, of every database of the test.
+    reach: Reach,
     begin_deadline: Option<Sender<()>>,
     /// The transactions that were open in a database of the test's own when its body had returned.
     open: Vec<Straggler>,
@@ -68,6 +73,9 @@ pub(crate) struct OtherDatabase {
     makes: &'static str,
 }
 
+/// How a deadline reaches the databases that there are when it passes.
+type Reach = Arc<Mutex<Vec<(Arc<OnceLock<Interrupt>>, Arc<OnceLock<Scene>>)>>>;
+
 #[derive(Debug)]
 enum Interrupt {
     Sandbox(Prober),
@@ -76,6 +84,12 @@ enum Interrupt {
 
 impl Context {
     pub(crate) fn new(test: &'static Test) -> Self {
+        Context::reached_by(test, Reach::default())
+    }
+
+    fn reached_by(test: &'static Test, reach: Reach) -> Self {
+        let (interrupt, scene) = <(Arc<OnceLock<Interrupt>>, Arc<OnceLock<Scene>>)>::default();
+        locked(&reach).push((Arc::clone(&interrupt), Arc::clone(&scene)));
         Context {
             test,
             postgres: None,
@@ -83,8 +97,10 @@ impl Context {
             sqlite: None,
             clock_hold: ClockHold::default(),
             purpose: Purpose::Test,
-            interrupt: Arc::default(),
-            scene: Arc::default(),
+            named: Vec::new(),
+            interrupt,
+            scene,
+            reach,
             begin_deadline: None,
             open: Vec::new(),
         }
@@ -118,20 +134,40 @@ impl Context {
 
     /// A deadline that begins with the body, and ends the test's sessions when the time is up.
     pub(crate) fn deadline(&mut self, limit: Duration) -> std::io::Result<Deadline> {
-        let (reach, scene) = (Arc::clone(&self.interrupt), Arc::clone(&self.scene));
+        let (seen, reach) = (Arc::clone(&self.reach), Arc::clone(&self.reach));
         let look = move || {
-            if let Some(seen) = reach.get().and_then(|reach| reach.look(true)) {
-                let _ = scene.set(seen);
+            for (interrupt, scene) in &*locked(&seen) {
+                if let Some(seen) = interrupt.get().and_then(|reach| reach.look(true)) {
+                    let _ = scene.set(seen);
+                }
             }
         };
-        let interrupt = Arc::clone(&self.interrupt);
-        let deadline = Deadline::new(limit, look, move || match interrupt.get() {
-            Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
-            Some(Interrupt::Connections(connections)) => connections.stop(),
-            None => {}
+        let deadline = Deadline::new(limit, look, move || {
+            for (interrupt, _) in &*locked(&reach) {
+                match interrupt.get() {
+                    Some(Interrupt::Sandbox(sandbox)) => sandbox.interrupt(),
+                    Some(Interrupt::Connections(connections)) => connections.stop(),
+                    None => {}
+                }
+            }
         })?;
         self.begin_deadline = Some(deadline.begin());
         Ok(deadline)
+    }
+
+    /// Another database of the test, for an implementation of [`FromContext`](crate::FromContext) that has several.
+    ///
+    /// A test that names a database twice has it once. All are given back, rolled back, when the test ends.
+    pub fn of(&mut self, database: &'static Database) -> &mut Context {
+        let is_it = |context: &Context| context.test.database.is_some_and(|named| std::ptr::eq(named, database));
+        let at = self.named.iter().position(is_it).unwrap_or_else(|| {
+            // As long as the process, like the test's own.
+            let test = Box::leak(Box::new(self.test.of(database)));
+            let context = Context { purpose: self.purpose, ..Context::reached_by(test, Arc::clone(&self.reach)) };
+            self.named.push(context);
+            self.named.len() - 1
+        });
+        &mut self.named[at]
     }
 
     /// The test's PostgreSQL database: leased, open, its fixtures loaded.
@@ -193,6 +229,7 @@ impl Context {
         {
             let _ = self.scene.set(seen);
         }
+        self.named.iter().for_each(Context::look);
     }
 
     /// Gives every database back; the body's runtime is gone. `message` is that of a body that panicked.
@@ -212,7 +249,11 @@ impl Context {
             report.sqlite = Some(report::Sqlite { path: sqlite.path(), kept: sqlite.keep_if_wanted(failed) });
             result = result.and(sqlite.close(message).map_err(Into::into));
         }
-        let _ = message;
+        for named in self.named {
+            let closed = named.close(failed, message);
+            result = result.and(closed.result);
+            report.named.push(closed.report);
+        }
         Closed { result, report }
     }
 }
@@ -235,6 +276,10 @@ impl Interrupt {
     }
 }
 
+fn locked<T>(reach: &Mutex<T>) -> MutexGuard<'_, T> {
+    reach.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What stands in for a test while a template is made.
 static TEMPLATE: Test = Test::new("ptest::template", env!("CARGO_MANIFEST_DIR")).isolation(Isolation::Database);
 
@@ -245,11 +290,12 @@ pub fn start_body(cx: &mut Context) {
         let _ = begin.send(());
     }
     if cx.test.start_paused {
+        let contexts = || std::iter::once(&*cx).chain(&cx.named);
         #[cfg(feature = "sqlx-sqlite")]
-        if cx.sqlite.is_some() {
+        if contexts().any(|cx| cx.sqlite.is_some()) {
             cx.clock_hold.sqlite.start();
         }
-        cx.clock_hold.pause(cx.postgres.as_ref().and_then(Postgres::prober));
+        cx.clock_hold.pause(contexts().filter_map(|cx| cx.postgres.as_ref()?.prober()).collect());
     }
 }
 
@@ -262,14 +308,14 @@ impl Postgres {
                 let lease = async |server: &Address| {
                     lease::lease(server, &schema.owned_by(&server.user), config.slot_hint).await
                 };
-                let slot = on_server(config, lease).await?;
+                let slot = on_server(config, test.url(), lease).await?;
                 let opened = slot.open(Options::of(test)).await?;
                 Postgres::Slot(slot, opened)
             }
             Isolation::Database => {
                 let lease =
                     async |server: &Address| database::lease(server, &schema.owned_by(&server.user), test.level).await;
-                Postgres::Own(on_server(config, lease).await?)
+                Postgres::Own(on_server(config, test.url(), lease).await?)
             }
         };
         Ok(postgres)
@@ -361,10 +407,15 @@ impl Postgres {
 }
 
 /// Leases something on the server of this process's tests, which is started if it turns out not to run.
-async fn on_server<T>(config: &Config, lease: impl AsyncFn(&Address) -> crate::Result<T>) -> crate::Result<T> {
-    let server = server::find(config)?;
+async fn on_server<T>(
+    config: &Config,
+    url: Option<&'static str>,
+    lease: impl AsyncFn(&Address) -> crate::Result<T>,
+) -> crate::Result<T> {
+    let choice = config.server_of(url)?;
+    let server = server::find(config, &choice)?;
     match lease(&server).await {
-        Err(error) if error.is_no_server() => match server::revive(config)? {
+        Err(error) if error.is_no_server() => match server::revive(config, &choice)? {
             Some(server) => lease(&server).await,
             None => Err(error),
         },

@@ -13,6 +13,7 @@ mod error;
 mod kept;
 mod lease;
 mod migrator;
+mod named;
 mod param;
 mod reaper;
 mod report;
@@ -31,6 +32,7 @@ mod test;
 pub use context::Context;
 pub use error::{Error, Result};
 pub use migrator::Migrator;
+pub use named::Database;
 pub use param::{FromContext, PgUrl, TestDatabase};
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
@@ -40,7 +42,7 @@ pub use sqlite::SqliteUrl;
 pub mod __private {
     pub use crate::audit::{Kind as Finding, Severities, Severity};
     pub use crate::context::start_body;
-    pub use crate::param::param;
+    pub use crate::param::{param, param_of};
     pub use crate::run::{report, run, run_blocking};
     pub use crate::setup::{Setup, call_setup, name_of};
     pub use crate::test::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};

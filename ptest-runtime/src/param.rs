@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::RedactedUrl;
 use crate::context::Context;
+use crate::named::Database;
 use crate::run::BoxFuture;
 use crate::server::{Address, Endpoint};
 
@@ -44,6 +45,14 @@ pub trait FromContext: Sized {
     ///
     /// Whatever keeps the test from having it; the test then fails with the error's report and its body does not run.
     fn from_context(cx: &mut Context) -> impl Future<Output = crate::Result<Self>>;
+}
+
+/// Makes one parameter, from another database than the test's own.
+pub fn param_of<'c, T: FromContext + 'c>(
+    cx: &'c mut Context,
+    database: &'static Database,
+) -> BoxFuture<'c, crate::Result<T>> {
+    Box::pin(async move { T::from_context(cx.of(database)).await })
 }
 
 /// Makes one parameter. The type of the future does not depend on the trait, so a type that does not implement it is

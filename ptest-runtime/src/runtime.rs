@@ -18,10 +18,10 @@ const BLOCKING_TASKS: Duration = Duration::from_millis(500);
 /// How long tasks may take to roll back what the body has dropped.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// What holds a paused clock back: the sandbox to ask, once there is one, and its activity when it was last asked.
+/// What holds a paused clock back: the sandboxes to ask, once there are any, and their activity when last asked.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct ClockHold {
-    sandbox: Arc<Mutex<(Option<Prober>, u64)>>,
+    sandboxes: Arc<Mutex<Vec<(Prober, u64)>>>,
     #[cfg(feature = "sqlx-sqlite")]
     pub(crate) sqlite: crate::sqlite::quiet::Quiet,
 }
@@ -74,9 +74,9 @@ pub(crate) fn end(runtime: Runtime) {
 }
 
 impl ClockHold {
-    /// Pauses the clock of the current runtime, and holds it back for this sandbox.
-    pub(crate) fn pause(&self, sandbox: Option<Prober>) {
-        self.lock().0 = sandbox;
+    /// Pauses the clock of the current runtime, and holds it back for these sandboxes.
+    pub(crate) fn pause(&self, sandboxes: Vec<Prober>) {
+        *self.lock() = sandboxes.into_iter().map(|sandbox| (sandbox, 0)).collect();
         tokio::time::pause();
     }
 
@@ -93,24 +93,24 @@ impl ClockHold {
     fn before_park(&self) {
         #[cfg(feature = "sqlx-sqlite")]
         self.sqlite.before_park();
-        let mut held = self.lock();
-        let Some(prober) = &held.0 else { return };
-        let Some(activity) = prober.probe() else { return };
-        if !activity.busy && activity.count == held.1 {
-            return;
-        }
-        let prober = prober.clone();
-        held.1 = activity.count;
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn_blocking(move || {
-                while prober.probe().is_some_and(|activity| activity.busy) {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            });
+        for (prober, count) in &mut *self.lock() {
+            let Some(activity) = prober.probe() else { continue };
+            if !activity.busy && activity.count == *count {
+                continue;
+            }
+            let prober = prober.clone();
+            *count = activity.count;
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn_blocking(move || {
+                    while prober.probe().is_some_and(|activity| activity.busy) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                });
+            }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (Option<Prober>, u64)> {
-        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Prober, u64)>> {
+        self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::audit::Severities;
 use crate::migrator::AnyMigrator;
+use crate::named::Database;
 use crate::setup::Setup;
 
 /// One `#[ptest::db_test]` function, as its attribute describes it. Built in a `static` by the generated code.
@@ -13,6 +14,8 @@ pub struct Test {
     pub name: &'static str,
     /// The folder of the package's `Cargo.toml` when it was compiled; the run-time variable of that name wins.
     pub manifest_dir: &'static str,
+    /// Which of the databases of a test this describes; `None`: its own.
+    pub(crate) database: Option<&'static Database>,
     /// Where the schema comes from.
     pub migrations: Migrations,
     /// SQL scripts that are part of the template, in order.
@@ -131,6 +134,7 @@ impl Test {
         Test {
             name,
             manifest_dir,
+            database: None,
             migrations: Migrations::Default,
             seed: &[],
             setup: None,
@@ -145,6 +149,17 @@ impl Test {
             start_paused: false,
             should_panic: None,
         }
+    }
+
+    /// The same test, of another of its databases.
+    pub(crate) fn of(&self, database: &'static Database) -> Test {
+        let Database { manifest_dir, migrations, seed, setup, .. } = *database;
+        Test { database: Some(database), manifest_dir, migrations, seed, setup, fixtures: &[], ..*self }
+    }
+
+    /// The variable that names the server, before `DATABASE_URL` does.
+    pub(crate) fn url(&self) -> Option<&'static str> {
+        self.database?.url
     }
 
     /// Whether the schemas of both are made from the same.

@@ -11,6 +11,7 @@ mod fixtures;
 mod isolation;
 mod kept;
 mod migrators;
+mod named;
 mod outcomes;
 mod package;
 mod parameters;

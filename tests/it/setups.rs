@@ -22,7 +22,7 @@ impl FromContext for App {
     }
 }
 
-async fn by_connection(conn: &mut PgConnection) -> sqlx::Result<()> {
+pub(crate) async fn by_connection(conn: &mut PgConnection) -> sqlx::Result<()> {
     conn.execute(INSERT).await.map(drop)
 }
 

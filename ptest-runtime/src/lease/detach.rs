@@ -61,10 +61,10 @@ mod tests {
         static TEST: Test = Test::new("ptest::detach", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
         let config = Config::get().unwrap();
         let schema = Schema::of(&TEST, &config.target_dir).unwrap();
-        let found = server::find(config).unwrap();
+        let found = server::find(config, &config.server).unwrap();
         let server = match server::Admin::open(&found).await {
             Ok(_) => found,
-            Err(_) => server::revive(config).unwrap().unwrap(),
+            Err(_) => server::revive(config, &config.server).unwrap().unwrap(),
         };
         let slot = 800;
         let reserved = Reserved::take(&(server.clone(), schema.fingerprint.clone()), slot).unwrap();

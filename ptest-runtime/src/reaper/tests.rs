@@ -19,11 +19,11 @@ struct Server {
 impl Server {
     async fn open() -> Server {
         let config = Config::get().unwrap();
-        let found = server::find(config).unwrap();
+        let found = server::find(config, &config.server).unwrap();
         let (address, admin) = match Admin::open(&found).await {
             Ok(admin) => (found, admin),
             Err(error) => {
-                let revived = server::revive(config).unwrap().unwrap_or_else(|| panic!("{error:?}"));
+                let revived = server::revive(config, &config.server).unwrap().unwrap_or_else(|| panic!("{error:?}"));
                 let admin = Admin::open(&revived).await.unwrap();
                 (revived, admin)
             }

@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) postgres: Option<Postgres>,
     #[cfg(feature = "sqlx-sqlite")]
     pub(crate) sqlite: Option<Sqlite>,
+    /// Those of the test's other databases.
+    pub(crate) named: Vec<Report>,
 }
 
 /// The test's PostgreSQL database.
@@ -61,6 +63,7 @@ impl Report {
             postgres: None,
             #[cfg(feature = "sqlx-sqlite")]
             sqlite: None,
+            named: Vec::new(),
         }
     }
 
@@ -121,7 +124,7 @@ impl fmt::Display for Shown<'_> {
             writeln!(f, "ptest: `{name}` had the SQLite database {}", sqlite.path.display())?;
             self.write_kept(f, config, sqlite.kept.as_ref(), false, |path| format!("sqlite3 {}", shell_word(path)))?;
         }
-        Ok(())
+        self.report.named.iter().try_for_each(|report| write!(f, "{}", report.of(self.failed)))
     }
 }
 

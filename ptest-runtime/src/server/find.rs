@@ -12,8 +12,8 @@ static IN_USE: Mutex<Option<OwnServer>> = Mutex::new(None);
 
 /// The server of this process's tests. Ptest's own can have died since it was last seen: who cannot connect may
 /// [`revive`] it.
-pub(crate) fn find(config: &Config) -> Result<Address, ServerError> {
-    match &config.server {
+pub(crate) fn find(config: &Config, choice: &ServerChoice) -> Result<Address, ServerError> {
+    match choice {
         ServerChoice::Url { url, origin } => Address::from_url(url, &origin.to_string()),
         ServerChoice::Own => {
             let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,8 +26,8 @@ pub(crate) fn find(config: &Config) -> Result<Address, ServerError> {
 }
 
 /// Starts ptest's own server if it does not answer; `None`: the server is not ptest's.
-pub(crate) fn revive(config: &Config) -> Result<Option<Address>, ServerError> {
-    match config.server {
+pub(crate) fn revive(config: &Config, choice: &ServerChoice) -> Result<Option<Address>, ServerError> {
+    match choice {
         ServerChoice::Url { .. } => Ok(None),
         ServerChoice::Own => {
             let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,1 @@
+create table entry (what text not null);

@@ -1,0 +1,1 @@
+static AUDIT: ptest::Database = ptest::database!(fixtures("users"));
