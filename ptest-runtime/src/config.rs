@@ -20,6 +20,7 @@
 //! `PTEST_DATABASE_URL` wins over `DATABASE_URL`, wherever each of them stands. An empty variable counts as not set.
 
 mod dotenv;
+mod server;
 mod target;
 mod url;
 mod values;
@@ -31,7 +32,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use self::dotenv::DotEnv;
 pub(crate) use self::url::RedactedUrl;
 use crate::audit::{Misspelled, Severities};
 use crate::test::Test;
@@ -121,7 +121,7 @@ impl Config {
     pub(crate) fn server_of(&self, variable: Option<&'static str>) -> Result<ServerChoice, ConfigError> {
         let Some(variable) = variable else { return Ok(self.server.clone()) };
         let cwd = std::env::current_dir().unwrap_or_default();
-        server(&|name| std::env::var_os(name), &cwd, &[PTEST_URL, variable, URL])
+        server::named(&|name| std::env::var_os(name), &cwd, &[PTEST_URL, variable, URL])
     }
 
     fn read(vars: impl Fn(&str) -> Option<OsString>, cwd: &Path, exe: &Path) -> Result<Config, ConfigError> {
@@ -129,7 +129,7 @@ impl Config {
         let manifest_dir = set(MANIFEST_DIR).map(PathBuf::from);
         let temp_dir = temp_dir_of(set(TEMP_DIR));
         Ok(Config {
-            server: server(&vars, cwd, &[PTEST_URL, URL])?,
+            server: server::named(&vars, cwd, &[PTEST_URL, URL])?,
             pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
             path: set("PATH"),
             idle_timeout: set(IDLE_TIMEOUT)
@@ -167,46 +167,6 @@ fn temp_dir_of(set: Option<OsString>) -> PathBuf {
 
 fn manifest_dir_of(test: &Test, now: Option<OsString>) -> PathBuf {
     now.map(PathBuf::from).filter(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from(test.manifest_dir))
-}
-
-fn server(
-    vars: &dyn Fn(&str) -> Option<OsString>,
-    cwd: &Path,
-    variables: &[&'static str],
-) -> Result<ServerChoice, ConfigError> {
-    let mut file = None;
-    for &variable in variables {
-        let (value, origin) = match vars(variable) {
-            Some(value) => {
-                let value = value.into_string().map_err(|_| ConfigError::NotUnicode { variable })?;
-                (value, Origin { variable, file: None })
-            }
-            None => {
-                if file.is_none() {
-                    let wanted: Vec<_> = variables.iter().copied().filter(|name| vars(name).is_none()).collect();
-                    file = Some(DotEnv::read(cwd, &wanted)?);
-                }
-                let Some((value, path)) = file.as_ref().and_then(|file| file.get(variable)) else { continue };
-                (value.to_owned(), Origin { variable, file: Some(path.to_owned()) })
-            }
-        };
-        if value.is_empty() {
-            continue;
-        }
-        if variable == PTEST_URL && value == "own" {
-            return Ok(ServerChoice::Own);
-        }
-        if url::is_postgres(&value) {
-            return match url::check(&value) {
-                Ok(()) => Ok(ServerChoice::Url { url: value, origin }),
-                Err(source) => Err(ConfigError::Url { url: RedactedUrl(&value).to_string(), origin, source }),
-            };
-        }
-        if variable == PTEST_URL {
-            return Err(ConfigError::Scheme { url: RedactedUrl(&value).to_string(), origin });
-        }
-    }
-    Ok(ServerChoice::Own)
 }
 
 impl fmt::Display for Origin {

@@ -220,6 +220,7 @@ impl Context {
             }
             Some(Postgres::Template(_)) | None => {}
         }
+        self.named.iter_mut().for_each(|named| named.settle(runtime));
     }
 
     /// Notes what the test's sessions are at, unless the deadline has.
