@@ -4,6 +4,7 @@
 //! own: see `rerun`. The tests stand in modules named after what they are about.
 
 mod audit;
+mod bloat;
 mod database;
 mod differential;
 mod disk;
@@ -16,6 +17,7 @@ mod outcomes;
 mod package;
 mod parameters;
 mod processes;
+mod proof;
 mod report;
 mod rerun;
 mod runtime;

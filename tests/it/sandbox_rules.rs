@@ -4,6 +4,8 @@ use std::process::Command;
 
 use ptest::PgUrl;
 
+use crate::package::Package;
+use crate::rerun::ask;
 use crate::wire::{Wire, bind, execute, frame, parse_message, query, show};
 
 // Isolation levels, DEFERRABLE, read-only.
@@ -437,6 +439,18 @@ fn a_wait_for_the_turn_ends_with_both_statements(url: PgUrl) {
     assert!(messages[0].field(b'H').unwrap().contains("isolation = \"database\""));
     assert_eq!(a.query("commit"), "COMMIT I");
     assert_eq!(b.query("select 1"), "(1) SELECT 1 I");
+}
+
+/// What the template has deferred at first is deferred again after each commit, if it is still there.
+#[test]
+fn a_table_of_the_template_with_a_deferred_constraint_can_be_dropped() {
+    let sql = "create table parent (id int primary key); \
+               create table child (parent int references parent deferrable initially deferred); \
+               create table other (parent int references parent deferrable initially deferred);";
+    let package = Package::new(&[("migrations/1_tables.sql", sql)]);
+    let statements =
+        ["drop table child", "commit", "insert into other values (7)", "insert into parent values (7)", "select 1"];
+    assert_eq!(ask(&package, &statements), ["1"]);
 }
 
 #[ptest::db_test]

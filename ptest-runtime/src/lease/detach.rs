@@ -34,15 +34,25 @@ pub(crate) async fn rename(admin: &mut Admin, database: &str, name: &str) -> Res
     );
     let started = Instant::now();
     loop {
+        // The server itself would wait in steps of 100 ms. It may refuse to end what another user runs.
+        while !admin.try_run(&end).await.unwrap_or_default().is_empty() && started.elapsed() < LEAVE {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         match admin.run(&sql).await {
             // Still in use (PostgreSQL manual, appendix A: 55006).
             Err(error) if error.state() == Some("55006") && started.elapsed() < LEAVE => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                let _ = admin.try_run(&end).await;
             }
             other => return other.map(drop),
         }
     }
+}
+
+/// Drops a detached database. Nobody waits for it: the server does it also when this process ends.
+pub(super) async fn drop_on_its_own(mut admin: Admin, name: &str) -> Result<(), ServerError> {
+    admin.outlive_client().await?;
+    let _ = admin.send_batch(&[format!("DROP DATABASE IF EXISTS {}", quote_ident(name))]).await;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -14,8 +14,7 @@ use crate::audit::Finding;
 use crate::config::Config;
 use crate::report::Scene;
 use crate::sandbox::{Backend, Constraints, Lost, Options, Remains, Sandbox};
-use crate::server::Address;
-use crate::server::Rows;
+use crate::server::{Address, Rows, ServerError};
 use crate::socket::Socket;
 use crate::test::Level;
 
@@ -228,18 +227,22 @@ impl Keeper {
                 drop(self.backend.take());
                 Ok(())
             }
-            Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => {
-                match detach::close(&self.server, &self.database).await {
-                    Ok(mut admin) => {
-                        drop(self.backend.take());
-                        detach::rename(&mut admin, &self.database, &detach::detached_name(&self.database)).await
-                    }
-                    Err(error) => Err(error),
-                }
-            }
+            Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => self.detach(loss).await,
         };
         if let Err(error) = detached {
             crate::progress(&format!("cannot detach database {}: {error}", self.database));
+        }
+    }
+
+    async fn detach(&mut self, loss: &Loss) -> Result<(), ServerError> {
+        let mut admin = detach::close(&self.server, &self.database).await?;
+        drop(self.backend.take());
+        let name = detach::detached_name(&self.database);
+        detach::rename(&mut admin, &self.database, &name).await?;
+        match loss {
+            // Large, and nothing else is wrong with it: it need not wait for the reaper.
+            Loss::Worn => detach::drop_on_its_own(admin, &name).await,
+            _ => Ok(()),
         }
     }
 
