@@ -6,6 +6,7 @@
 //! | `DATABASE_URL` | The same, except for `own`. A URL of another scheme is ignored. | ptest starts a server |
 //! | what `url` of `ptest::database!` names | The server of that database, in the place of `DATABASE_URL`. | `DATABASE_URL` decides |
 //! | `PTEST_PG_BIN` | The folder of `initdb` and `postgres`, for a server that ptest starts. | looked for in `PATH` and the usual folders |
+//! | `PTEST_DATA_DIR` | Where the data of a server that ptest starts are. In memory, as in `/dev/shm`, `isolation = "database"` costs less; each database takes eight megabytes there until it is dropped. | below `target/ptest` |
 //! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
 //! | `PTEST_KEEP` | Whose database is kept for a day, to be looked at: `failed`, that of each test that fails; `all`, that of every test. | none is kept |
 //! | `PTEST_LOG` | `sql`: a test that passes prints its last statements as well. | only a test that fails does |
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) server: ServerChoice,
     /// `PTEST_PG_BIN`.
     pub(crate) pg_bin: Option<PathBuf>,
+    /// `PTEST_DATA_DIR`.
+    pub(crate) data_dir: Option<PathBuf>,
     /// `PATH`.
     pub(crate) path: Option<OsString>,
     /// How long an unused server stays; `None` is for ever.
@@ -131,6 +134,7 @@ impl Config {
         Ok(Config {
             server: server::named(&vars, cwd, &[PTEST_URL, URL])?,
             pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
+            data_dir: set("PTEST_DATA_DIR").map(|dir| cwd.join(dir)),
             path: set("PATH"),
             idle_timeout: set(IDLE_TIMEOUT)
                 .map_or(Ok(Some(DEFAULT_IDLE_TIMEOUT)), |value| values::idle_timeout(IDLE_TIMEOUT, &value))?,

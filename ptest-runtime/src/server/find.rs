@@ -39,6 +39,7 @@ pub(crate) fn revive(config: &Config, choice: &ServerChoice) -> Result<Option<Ad
 fn options(config: &Config) -> OwnOptions {
     OwnOptions {
         pg_bin: config.pg_bin.clone(),
+        data_dir: config.data_dir.clone(),
         path: config.path.clone(),
         idle_timeout: config.idle_timeout.unwrap_or(Duration::MAX),
         progress: crate::progress,

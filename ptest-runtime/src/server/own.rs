@@ -58,6 +58,8 @@ pub(crate) struct OwnServer {
 pub(crate) struct OwnOptions {
     /// `PTEST_PG_BIN`: the folder of `initdb`, `postgres` and `pg_ctl`.
     pub(crate) pg_bin: Option<PathBuf>,
+    /// `PTEST_DATA_DIR`: where its home is made.
+    pub(crate) data_dir: Option<PathBuf>,
     /// `PATH`.
     pub(crate) path: Option<OsString>,
     /// `PTEST_IDLE_TIMEOUT`: how long the server runs on when nobody uses it. The process that starts it decides.
@@ -73,7 +75,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// For some milliseconds after a crash it can give a server that is gone: who cannot connect asks [`revive`].
 pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
-    match join(&place.home(options.pg_bin.as_deref()), Proof::Keeper)? {
+    match join(&place.home(options), Proof::Keeper)? {
         Some(server) => Ok(server),
         None => revive(place, options),
     }
@@ -81,7 +83,7 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
 
 /// Gives a server that has just answered, if need be after starting it.
 pub(crate) fn revive(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
-    let link = place.home(options.pg_bin.as_deref());
+    let link = place.home(options);
     let _starting = lock::exclusive(&place.start_lock(&link), || {
         (options.progress)("waiting for another process to start the PostgreSQL server");
     })?;
@@ -91,7 +93,7 @@ pub(crate) fn revive(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
 
     let binaries = Binaries::find(options)?;
     let account = Account::for_server(&link, options.path.as_deref())?;
-    let home = Home::settle(&link, &account)?;
+    let home = Home::settle(&link, &account, options.data_dir.as_deref())?;
     let in_use = enter(&home.folder)?;
     // A home outside of `target/` outlives the link to it, and so may its server.
     let address = match address(&home.folder, Proof::Answer)? {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::error::io_at;
-use super::{OwnServerError, Result};
+use super::{OwnOptions, OwnServerError, Result};
 
 /// The longest path of a Unix socket, without its terminating zero.
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -35,15 +35,14 @@ impl Place {
         Ok(Place { folder })
     }
 
-    /// The server's home, or a link to it. Binaries that the user chose get a server of their own.
-    pub(super) fn home(&self, pg_bin: Option<&Path>) -> PathBuf {
-        match pg_bin {
-            Some(pg_bin) => {
-                let pg_bin = std::path::absolute(pg_bin).unwrap_or_else(|_| pg_bin.to_owned());
-                self.folder.join(format!("server-{}", &hash(&pg_bin)[..8]))
-            }
-            None => self.folder.join("server"),
+    /// The server's home, or a link to it. Binaries or a place that the user chose get a server of their own.
+    pub(super) fn home(&self, options: &OwnOptions) -> PathBuf {
+        let mut name = "server".to_owned();
+        for chosen in [&options.pg_bin, &options.data_dir].into_iter().flatten() {
+            let chosen = std::path::absolute(chosen).unwrap_or_else(|_| chosen.to_owned());
+            name = format!("{name}-{}", &hash(&chosen)[..8]);
         }
+        self.folder.join(name)
     }
 
     pub(super) fn start_lock(&self, home: &Path) -> PathBuf {
@@ -60,9 +59,14 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Makes the home at `link`; or elsewhere, and links to it.
-    pub(super) fn settle(link: &Path, account: &Account) -> Result<Home> {
+    /// Makes the home at `link`; or elsewhere, and links to it. Where the user has chosen a folder for it, only there.
+    pub(super) fn settle(link: &Path, account: &Account, chosen: Option<&Path>) -> Result<Home> {
         let name = format!("ptest-{}", hash_of_link(link));
+        if let Some(chosen) = chosen {
+            let folder = std::path::absolute(chosen).unwrap_or_else(|_| chosen.to_owned()).join(&name);
+            let home = Home::furnish(&folder, account)?;
+            return point(link, &folder).map(|()| home);
+        }
         // Nothing cleans up /var/cache, where root may write; the others may be all that is left.
         let mut folders = ["/var/cache", "/var/tmp", "/tmp"].map(|parent| Path::new(parent).join(&name)).to_vec();
         if !link.is_symlink() {

@@ -36,7 +36,7 @@ impl Target {
     }
 
     fn home(&self) -> PathBuf {
-        self.folder.join("server")
+        Place::under(&self.folder).unwrap().home(&self.options)
     }
 
     fn postmaster(&self) -> String {
@@ -72,7 +72,13 @@ fn address_folder(home: &Path) -> Option<PathBuf> {
 
 fn options() -> OwnOptions {
     let progress = |text: &str| println!("{text}");
-    OwnOptions { pg_bin: None, path: std::env::var_os("PATH"), idle_timeout: Duration::from_secs(600), progress }
+    OwnOptions {
+        pg_bin: None,
+        data_dir: None,
+        path: std::env::var_os("PATH"),
+        idle_timeout: Duration::from_secs(600),
+        progress,
+    }
 }
 
 impl OwnServer {
@@ -491,4 +497,21 @@ fn a_failing_initdb_is_quoted() {
     assert!(error.to_string().ends_with("initdb said:\ninitdb: error: could not write: No space left on device"));
     assert!(error.help().unwrap().contains("disk is full"));
     assert!(SAID.lock().unwrap()[0].contains("creating a PostgreSQL 17.1 server in"));
+}
+
+#[test]
+fn its_data_are_where_the_user_says() {
+    let chosen = tempfile::tempdir().unwrap();
+    fs::set_permissions(chosen.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut target = Target::new();
+    target.options.data_dir = Some(chosen.path().to_owned());
+    let server = target.ensure();
+    let home = fs::canonicalize(target.home()).unwrap();
+    assert!(home.starts_with(chosen.path()) && home.join("data/PG_VERSION").exists(), "{}", home.display());
+    assert_eq!(target.ensure().port, server.port, "a second server");
+    // The server of the default place is another.
+    target.options.data_dir = None;
+    assert_ne!(target.ensure().port, server.port);
+    target.stop();
+    target.options.data_dir = Some(chosen.path().to_owned());
 }
