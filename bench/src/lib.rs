@@ -1,5 +1,7 @@
 //! The suite that every contender runs: 216 tests that insert the same unique name and count.
 
+pub mod wire;
+
 use sqlx::PgConnection;
 
 /// What each test does: it starts from an empty table, and leaves a row.

@@ -48,6 +48,13 @@ pub mod __private {
     pub use crate::test::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
 }
 
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod __fuzz {
+    pub use crate::sandbox::fuzz::{frames, statements};
+}
+
 /// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.
 fn progress(text: &str) {
     use std::io::Write;

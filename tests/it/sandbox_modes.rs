@@ -160,10 +160,34 @@ fn a_string_ends_where_the_session_says(url: PgUrl) {
         assert!(b.query(end).ends_with("standard_conforming_strings=on I"), "{set}");
         assert_eq!(b.query(plain), r"BEGIN (\) SELECT 1 COMMIT I");
     }
+    // ptest's own statements mean the same under either setting.
+    assert_eq!(b.query("set local standard_conforming_strings = off; prepare q as select 1"), "SET PREPARE I");
     // Inside a batch, the server knows at once.
     let answer = b.pipeline(&["begin", "set standard_conforming_strings = off", r"select length('\'; commit; --')"]);
     assert!(answer.contains("(13) SELECT 1") && answer.ends_with('T'), "{answer}");
     assert!(b.query("rollback").ends_with("on I"));
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_function_call_is_a_query(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("begin");
+    // int4div(4, 2), in text.
+    let body = [&154u32.to_be_bytes()[..], &[0, 0, 0, 2, 0, 0, 0, 1, b'4', 0, 0, 0, 1, b'2', 0, 0]].concat();
+    a.send(&frame(b'F', &body));
+    assert_eq!(show(&a.until_ready()), "V T");
+    assert_eq!(a.query("set transaction isolation level serializable"), "25001! E");
+}
+
+#[ptest::db_test(migrations = false)]
+fn an_error_names_the_unnamed_statement_as_the_server_does(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.send(&[parse_message("", "select $1::int"), bind("", "", &[]), frame(b'S', b"")].concat());
+    let message = "bind message supplies 0 parameters, but prepared statement \"\" requires 1";
+    assert_eq!(a.until_ready()[1].field(b'M').unwrap(), message);
+    a.query("select 1");
+    a.send(&[bind("", "", &[]), frame(b'S', b"")].concat());
+    assert_eq!(a.until_ready()[0].field(b'M').unwrap(), "unnamed prepared statement does not exist");
 }
 
 #[ptest::db_test(migrations = false)]

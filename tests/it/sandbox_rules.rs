@@ -332,6 +332,12 @@ fn discard_all_is_one_sessions(url: PgUrl) {
     assert_eq!(a.query("execute s"), "26000! I");
     assert_eq!(b.query("show work_mem; execute s"), "(5MB) SHOW (b) SELECT 1 I");
     assert_eq!(a.pipeline(&["discard all"]), "DISCARD ALL I");
+    a.send(
+        &[parse_message("", "discard all"), bind("", "", &[]), execute("", 0), execute("", 0), frame(b'S', b"")]
+            .concat(),
+    );
+    assert_eq!(show(&a.until_ready()), "1 2 DISCARD ALL 34000! I");
+    assert_eq!(a.pipeline(&["show work_mem", "discard all"]), "(4MB) SHOW 25001! I");
     // What deadpool sends to a connection that comes back.
     let clean = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
                  SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;";

@@ -25,6 +25,9 @@ use crate::server::{Address, BackendKey, Connection, Stream};
 /// Bytes that may wait in either direction before the other side is made to wait.
 pub(super) const HIGH_WATER: usize = 256 * 1024;
 
+/// Room for one read: a server writes 8 KiB at a time, and more than one portion may have come.
+const READ: usize = 64 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct Backend {
     stream: Stream,
@@ -284,7 +287,7 @@ where
 
 /// Reads once; `None`: nothing has come yet. The end of a backend's stream is an error.
 fn poll_read(stream: &mut Stream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> io::Result<Option<usize>> {
-    buffer.reserve(4096);
+    buffer.reserve(READ);
     match pin!(stream.read_buf(buffer)).poll(cx) {
         Poll::Ready(Ok(0)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
         Poll::Ready(result) => result.map(Some),

@@ -24,6 +24,8 @@ pub(super) struct Belief {
     first_mode: Mode,
     /// The transaction has run a query: its modes are settled.
     pub(super) queried: bool,
+    /// A statement has been run in the batch.
+    pub(super) piped: bool,
     /// The backend's transaction is read-only.
     pub(super) fenced: bool,
     /// What has been changed of the backend's settings since they were read.
@@ -65,6 +67,7 @@ impl Belief {
             committed: defaults,
             first_mode: defaults.mode,
             queried: false,
+            piped: false,
             fenced: false,
             changes: List::default(),
             savepoints: List::default(),

@@ -153,7 +153,7 @@ impl Duties {
 /// The temporary table that a statement makes, and what a commit is to do with it.
 ///
 /// Looks at the words only: a comment or string between them may hide one.
-fn on_commit(sql: &[u8]) -> Option<(String, &'static str)> {
+pub(super) fn on_commit(sql: &[u8]) -> Option<(String, &'static str)> {
     let text = String::from_utf8_lossy(sql);
     let mut words = text.split(|c: char| c.is_whitespace()).filter(|w| !w.is_empty()).peekable();
     let mut is = |expected: &[&str]| words.next_if(|w| expected.iter().any(|e| w.eq_ignore_ascii_case(e))).is_some();

@@ -267,6 +267,9 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
             Some(value) => answered(Answer::Row { name: name.clone(), value }, belief),
             None => as_it_is(belief),
         },
+        (Kind::DiscardAll, Idle) if alone && belief.piped => {
+            refuse(Report::error("25001", "DISCARD ALL cannot be executed within a pipeline"), belief)
+        }
         (Kind::DiscardAll, Idle) if alone => {
             replaced(discard_all(ground), "DISCARD ALL", Belief::new(*ground.initial_defaults))
         }

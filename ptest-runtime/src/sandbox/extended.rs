@@ -113,7 +113,10 @@ impl Session {
         let values = bound.map(|portal| portal.values.clone()).unwrap_or_default();
         let empty = bound.is_some() && prepared.is_none();
         let rows = body.try_get_u32().map_err(|_| cut_short())?;
-        let ends = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. }));
+        let ends = prepared
+            .as_ref()
+            .is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. } | Kind::DiscardAll));
+        let control = ends || prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Begin { .. }));
         let action = prepared.map(|p| match p.0.kind {
             Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, &[], link),
             _ if done && self.belief.block != Block::Failed => {
@@ -122,13 +125,16 @@ impl Session {
             }
             _ => self.action(&p.0, &p.1, Place::InBatch, &values, link),
         });
-        let Some(Action { warning, course, after, on_error: refused }) = action else {
+        let Some(Action { warning, course, mut after, on_error: refused }) = action else {
             link.out.extend_from_slice(frame.bytes());
-            self.belief.queried |= self.belief.block != Block::Failed && !empty;
+            let runs = self.belief.block != Block::Failed && !empty;
+            self.belief.queried |= runs;
+            self.belief.piped |= runs;
             link.expect_or(What::Execute { refused: None }, Owner::Client, &self.belief.failed());
             self.settle(link);
             return Ok(());
         };
+        after.piped |= !control;
         if let Some(warning) = &warning {
             let mut bytes = BytesMut::new();
             warning.put(&mut bytes);

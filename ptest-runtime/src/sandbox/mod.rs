@@ -34,9 +34,9 @@
 //!   when no session is left that may have made some. Prepared statements are not shared, but stand in
 //!   `pg_prepared_statements` under their names on the backend.
 //! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
-//!   functions. `SET` and `SET LOCAL` of one name in one transaction leave the value of the second. A setting of a
-//!   client's own making is empty where it would be null once another session has had it.
-//! - A held cursor over columns without names of their own keeps its tables busy after the commit.
+//!   functions. A setting of a client's own making is empty where it would be null once another session has had it.
+//! - A held cursor reads a temporary copy from the start: a server would keep its tables busy until the commit, and would
+//!   not refuse `DISCARD TEMP` for it. Over columns without names of their own it keeps its tables busy to its end.
 //! - `PREPARE TRANSACTION`, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a hint.
 //! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
 //!   refused before its query is looked at.
@@ -54,6 +54,8 @@ mod defaults;
 mod expect;
 mod extended;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod list;
 mod log;
 mod names;

@@ -47,8 +47,8 @@ impl Reader<'_> {
                 let text = match (kind, spliced) {
                     (b'P', Some(script)) => text.parse().map_or(0, |p| script.position(p)).to_string(),
                     (b'M', _) if renamed => {
-                        let unnamed = format!("prepared statement \"{}\"", self.prefix);
-                        text.replace(&unnamed, "unnamed prepared statement").replace(&ours, "\"")
+                        let unnamed = format!("prepared statement \"{}\" does", self.prefix);
+                        text.replace(&unnamed, "unnamed prepared statement does").replace(&ours, "\"")
                     }
                     (b'H', _) => hint.take().map_or(text.to_string(), |hint| format!("{text} {hint}")),
                     _ => {

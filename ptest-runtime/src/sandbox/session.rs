@@ -180,8 +180,8 @@ impl Session {
                 self.begin_batch(link);
                 link.out.extend_from_slice(frame.bytes());
                 self.belief.queried |= self.belief.block != Block::Failed;
-                link.expect_or(What::Commands, Owner::Client, &self.belief.failed());
                 self.settle(link);
+                link.expect(What::Commands, Owner::Client);
                 self.dirty = true;
                 self.awaiting = true;
             }

@@ -15,7 +15,7 @@ pub(super) struct Settings(BTreeMap<String, String>);
 /// are not among those that the view shows.
 pub(super) fn snapshot(custom: &BTreeSet<String>) -> String {
     format!(
-        "SELECT name, setting FROM ({}) p WHERE source = 'session' AND name NOT LIKE 'transaction\\_%' \
+        "SELECT name, setting FROM ({}) p WHERE source = 'session' AND NOT pg_catalog.starts_with(name, 'transaction_') \
          UNION ALL SELECT 'session_authorization', session_user \
          UNION ALL SELECT 'role', pg_catalog.current_setting('role')",
         all(custom)
@@ -101,7 +101,7 @@ impl Settings {
              FROM ({all}) p \
              LEFT JOIN (VALUES (NULL::text, NULL::text){pairs}) s(n, v) ON pg_catalog.lower(p.name) = s.n \
              WHERE (p.source = 'session' OR s.n IS NOT NULL) AND p.setting IS DISTINCT FROM coalesce(s.v, p.reset_val, '') \
-             AND p.name NOT LIKE 'transaction\\_%' AND pg_catalog.lower(p.name) NOT IN (''{kept})",
+             AND NOT pg_catalog.starts_with(p.name, 'transaction_') AND pg_catalog.lower(p.name) NOT IN (''{kept})",
             role("session_authorization", "session_user", user),
             role("role", "pg_catalog.current_setting('role')", "none"),
             all = all(custom),

@@ -40,7 +40,9 @@ fn turn(random: &mut Random, session: usize) -> Turn {
     if random.one_in(12) {
         turn.copy =
             (0..random.below(3)).map(|_| random.pick(&["7\tx\n", "8\ty\n", "1\tz\n", "oops\n", "9\t"])).collect();
-        let copy = "copy t from stdin".to_owned();
+        let copy = random
+            .pick(&["copy t from stdin", "copy t from stdin", "copy t (b, a) from stdin (format csv)"])
+            .to_owned();
         turn.batches.push(if random.one_in(2) {
             let mut statements = statements(random, session, 2);
             statements.push(copy);
@@ -55,11 +57,13 @@ fn turn(random: &mut Random, session: usize) -> Turn {
     }
     let batches = if random.one_in(4) { 2 + random.below(2) } else { 1 };
     for _ in 0..batches {
-        turn.batches.push(if random.one_in(2) {
-            let most = random.pick(&[1, 1, 1, 3, 6]);
-            Batch::Simple(statements(random, session, most))
-        } else {
-            Batch::Extended(extended(random, session))
+        turn.batches.push(match random.below(20) {
+            0..=9 => {
+                let most = random.pick(&[1, 1, 1, 3, 6]);
+                Batch::Simple(statements(random, session, most))
+            }
+            10 => Batch::Call(random.pick(&["2", "0", "x"])),
+            _ => Batch::Extended(extended(random, session)),
         });
     }
     turn
@@ -74,7 +78,7 @@ fn extended(random: &mut Random, session: usize) -> Vec<Extended> {
     let portals = ["", "", "p1", "p2"];
     let mut messages = Vec::new();
     for _ in 0..random.below(6) {
-        let message = match random.below(14) {
+        let message = match random.below(15) {
             0..=5 => Extended::Run(statement(random, session)),
             6 => Extended::Parse(random.pick(&names), statement(random, session)),
             7 | 8 => {
@@ -88,6 +92,7 @@ fn extended(random: &mut Random, session: usize) -> Vec<Extended> {
                 _ => Extended::Describe(b'P', random.pick(&portals)),
             },
             11 | 12 => Extended::Execute(random.pick(&portals), random.pick(&[0, 0, 1, 2])),
+            13 => Extended::With(random.pick(&WITH_VALUE), random.pick(&["1", "2", "7MB", "on", "off"])),
             _ => match random.below(3) {
                 0 => Extended::Close(b'S', random.pick(&names)),
                 1 => Extended::Close(b'P', random.pick(&portals)),
@@ -100,7 +105,7 @@ fn extended(random: &mut Random, session: usize) -> Vec<Extended> {
 }
 
 fn statement(random: &mut Random, session: usize) -> String {
-    let text = match random.below(20) {
+    let text = match random.below(21) {
         0..=4 => random.pick(&WORK),
         5..=9 => random.pick(&CONTROL),
         10 | 11 => random.pick(&SAVEPOINTS),
@@ -109,13 +114,14 @@ fn statement(random: &mut Random, session: usize) -> String {
         15 | 16 => random.pick(&CURSORS),
         17 => random.pick(&TEMPORARY),
         18 => random.pick(&CONSTRAINTS),
+        19 => random.pick(&STRINGS),
         _ => random.pick(&REST),
     };
     // What sessions of a sandbox share has a name per session.
     text.replace('@', &session.to_string())
 }
 
-const WORK: [&str; 14] = [
+const WORK: [&str; 18] = [
     "insert into t values (1, 'a')",
     "insert into t values (2, 'b')",
     "insert into t values (3, 'c') returning a, b",
@@ -125,6 +131,10 @@ const WORK: [&str; 14] = [
     "delete from t where a = 1",
     "delete from t",
     "select generate_series(1, 4)",
+    "values (1), (2)",
+    "table t",
+    "with w as (insert into t values (5, 'e') returning a) select a from w",
+    "/* c */ (select 1)",
     "select 1/0",
     "select * from missing",
     "selec 1",
@@ -245,14 +255,48 @@ const CONSTRAINTS: [&str; 7] = [
     "select parent from child order by 1",
 ];
 
-const REST: [&str; 9] = [
+const REST: [&str; 15] = [
     "",
     "-- nothing",
     "lock table t",
     "copy (select 1) to stdout",
     "copy t to stdout",
+    "copy t to stdout (format binary)",
+    "copy (select 1/0) to stdout",
+    "discard all",
+    "discard plans",
+    "discard sequences",
+    "close all",
     "select set_config('my.own', 'v', true)",
     "select coalesce(current_setting('my.own', true), '')",
     "explain (costs off) execute q",
     "create table t (x int)",
+];
+
+/// Statements of one value.
+const WITH_VALUE: [&str; 6] = [
+    "select $1::int + 1",
+    "insert into t values ($1, 'p')",
+    "select set_config('work_mem', $1, true)",
+    "select set_config('default_transaction_deferrable', $1, false)",
+    "select 1 / ($1::int - 1)",
+    "select a from t where a = $1",
+];
+
+/// Where a string ends decides what is control.
+const STRINGS: [&str; 14] = [
+    "set standard_conforming_strings = off",
+    "set local standard_conforming_strings = off",
+    "set standard_conforming_strings to on",
+    "reset standard_conforming_strings",
+    "show standard_conforming_strings",
+    r"select length('\'; begin; --')",
+    r"select length('\\'; commit; --')",
+    r"select length(e'\'; begin; --')",
+    "select $a$; rollback; $a$",
+    "select $$; begin; $$ as \"; commit; \"",
+    "/* ; begin; /* */ */ select 1",
+    "select 'a' -- ; begin\n ';b'",
+    "select U&'\\0061;' as U&\"d!0061ta;\" uescape '!'",
+    "create function pg_temp.f@() returns int begin atomic select 1; select 2; end",
 ];

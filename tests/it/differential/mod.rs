@@ -39,6 +39,8 @@ pub(crate) enum Batch {
     Simple(Vec<String>),
     /// Extended messages, and a Sync.
     Extended(Vec<Extended>),
+    /// A function call that divides 4 by this number.
+    Call(&'static str),
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub(crate) enum Extended {
     Flush,
     /// Parse, Bind, Describe and Execute without names.
     Run(String),
+    /// The same with one value.
+    With(&'static str, &'static str),
 }
 
 #[ptest::db_test(migrations = false)]

@@ -135,7 +135,7 @@ fn without_dead_portals(turn: &Turn, status: u8) -> Turn {
         for message in messages {
             match message {
                 Extended::Bind(portal, _) => bound.push(*portal),
-                Extended::Run(_) => bound.push(""),
+                Extended::Run(_) | Extended::With(..) => bound.push(""),
                 Extended::Describe(b'P', portal) | Extended::Execute(portal, _)
                     if (status == b'E' || number > 0) && !bound.contains(portal) =>
                 {
@@ -177,6 +177,11 @@ fn take(turn: &Turn, wire: &mut Wire) -> Vec<Message> {
 fn bytes(batch: &Batch) -> Vec<u8> {
     match batch {
         Batch::Simple(statements) => query(&statements.join("; ")),
+        Batch::Call(divisor) => {
+            // int4div(4, n), in text.
+            let number = |text: &str| [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
+            frame(b'F', &[&154u32.to_be_bytes()[..], &[0, 0, 0, 2], &number("4"), &number(divisor), &[0, 0]].concat())
+        }
         Batch::Extended(messages) => {
             let mut out: Vec<u8> = messages.iter().flat_map(message).collect();
             out.extend(frame(b'S', b""));
@@ -187,6 +192,9 @@ fn bytes(batch: &Batch) -> Vec<u8> {
 
 fn message(message: &Extended) -> Vec<u8> {
     let named = |tag: u8, kind: &u8, name: &str| frame(tag, &[&[*kind], name.as_bytes(), b"\0"].concat());
+    let run = |sql: &str, values: &[&str]| {
+        [parse_message("", sql), bind("", "", values), named(b'D', &b'P', ""), execute("", 0)].concat()
+    };
     match message {
         Extended::Parse(name, sql) => parse_message(name, sql),
         Extended::Bind(portal, name) => bind(portal, name, &[]),
@@ -194,9 +202,8 @@ fn message(message: &Extended) -> Vec<u8> {
         Extended::Execute(portal, rows) => execute(portal, *rows),
         Extended::Close(kind, name) => named(b'C', kind, name),
         Extended::Flush => frame(b'H', b""),
-        Extended::Run(sql) => {
-            [parse_message("", sql), bind("", "", &[]), named(b'D', &b'P', ""), execute("", 0)].concat()
-        }
+        Extended::Run(sql) => run(sql, &[]),
+        Extended::With(sql, value) => run(sql, &[value]),
     }
 }
 

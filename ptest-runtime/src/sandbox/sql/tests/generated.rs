@@ -54,10 +54,10 @@ fn check(sql: &[u8], standard_conforming_strings: bool) {
 }
 
 /// Xorshift: nothing here needs better.
-struct Random(u64);
+pub(in crate::sandbox) struct Random(pub(in crate::sandbox) u64);
 
 impl Random {
-    fn string(&mut self) -> Vec<u8> {
+    pub(in crate::sandbox) fn string(&mut self) -> Vec<u8> {
         let mut sql = Vec::new();
         for _ in 0..self.below(24) {
             match self.below(20) {
@@ -75,11 +75,11 @@ impl Random {
         sql
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(in crate::sandbox) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.below(from.len())]
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(in crate::sandbox) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -4,7 +4,10 @@ mod boundaries;
 mod control;
 mod generated;
 mod hints;
+mod server;
 mod session;
+
+pub(in crate::sandbox) use generated::Random;
 
 use super::name::Ident;
 use super::statement::Isolation;
