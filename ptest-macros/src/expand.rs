@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, LitStr, ReturnType};
+use syn::{Error, Expr, Ident, Lifetime, LitStr, ReturnType, Type};
 
 use crate::args::{Args, CratePath, Flavor, Isolation, Level, Migrations, Sessions, Setup};
 use crate::item::{self, Item, Param};
@@ -23,10 +23,13 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
     };
     let test = test(args, item);
     let run = run(&args.krate, item, params);
+    let cases: Vec<TokenStream> = names(params).zip(params).filter_map(|(name, param)| param.case(&name)).collect();
+    // Who fills them makes the tests.
+    let is_test = cases.is_empty().then(|| quote!(#[::core::prelude::v1::test]));
     quote! {
         #(#attrs)*
-        #[::core::prelude::v1::test]
-        #vis fn #name() #output {
+        #is_test
+        #vis fn #name(#(#cases),*) #output {
             // Parameters come by value, whether or not the body consumes them, and `async` is a choice of runtime.
             #[allow(clippy::needless_pass_by_value, clippy::unused_async)]
             #sig #body
@@ -169,10 +172,12 @@ fn setup(private: &TokenStream, Setup { function, version }: &Setup) -> TokenStr
 /// The call that makes the parameters and runs the function with them.
 fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
     let name = &item.sig.ident;
-    let names: Vec<Ident> = (0..params.len()).map(|i| format_ident!("__p{i}", span = Span::mixed_site())).collect();
-    let bindings: Vec<TokenStream> = params.iter().zip(&names).map(|(param, name)| param.binding(name)).collect();
-    let passed = params.iter().zip(&names).map(|(param, name)| param.passed(name));
-    let made = params.iter().map(|Param { ty, database, .. }| match database {
+    let passed: Vec<TokenStream> = params.iter().zip(names(params)).map(|(param, name)| param.passed(&name)).collect();
+    let own = || params.iter().zip(names(params)).filter(|(param, _)| !param.is_case);
+    let names: Vec<Ident> = own().map(|(_, name)| name).collect();
+    let bindings: Vec<TokenStream> = own().map(|(param, name)| param.binding(&name)).collect();
+    let captured = (names.len() < params.len()).then(|| quote!(move));
+    let made = own().map(|(Param { ty, database, .. }, _)| match database {
         None => quote_spanned!(located(ty)=> #krate::__private::param::<#ty>(__cx).await?),
         Some(path) => {
             let database = quote_spanned!(located(path)=> &#path);
@@ -188,7 +193,7 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
 
     if item.sig.asyncness.is_some() {
         quote! {
-            #krate::__private::run(&__TEST, |__cx| ::std::boxed::Box::pin(async move {
+            #krate::__private::run(&__TEST, #captured |__cx| ::std::boxed::Box::pin(async move {
                 #(let #bindings = #made;)*
                 #krate::__private::start_body(__cx);
                 let #value = #name(#(#passed),*).await;
@@ -204,7 +209,7 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
                     #krate::__private::start_body(__cx);
                     #ok((#(#names,)*))
                 }),
-                |(#(#bindings,)*)| {
+                #captured |(#(#bindings,)*)| {
                     let #value = #name(#(#passed),*);
                     #krate::__private::report(#value)
                 },
@@ -213,7 +218,22 @@ fn run(krate: &CratePath, item: &Item, params: &[Param]) -> TokenStream {
     }
 }
 
+/// What the parameters are called where they are made.
+fn names(params: &[Param]) -> impl Iterator<Item = Ident> {
+    (0..params.len()).map(|i| format_ident!("__p{i}", span = Span::mixed_site()))
+}
+
 impl Param {
+    /// The parameter of the test itself that another attribute fills.
+    fn case(&self, name: &Ident) -> Option<TokenStream> {
+        let mut ty = self.is_case.then(|| self.ty.clone())?;
+        // The body's runtime and the test's borrow it for longer than a call can say.
+        if let Type::Reference(reference) = &mut ty {
+            reference.lifetime.get_or_insert_with(|| Lifetime::new("'static", Span::call_site()));
+        }
+        Some(quote!(#name: #ty))
+    }
+
     fn binding(&self, name: &Ident) -> TokenStream {
         if self.by_mut { quote!(mut #name) } else { quote!(#name) }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Param {
     pub(crate) by_mut: bool,
     /// What `#[db(..)]` names: another database than the test's own.
     pub(crate) database: Option<Path>,
+    /// Whether another attribute fills it: `#[case]`.
+    pub(crate) is_case: bool,
 }
 
 impl Parse for Item {
@@ -59,7 +61,7 @@ impl Item {
         let mut sig = self.sig.clone();
         for arg in &mut sig.inputs {
             if let FnArg::Typed(typed) = arg {
-                typed.attrs.retain(|attr| !attr.path().is_ident("db"));
+                typed.attrs.retain(|attr| !(attr.path().is_ident("db") || attr.path().is_ident("case")));
             }
         }
         sig
@@ -151,6 +153,9 @@ fn param(arg: &FnArg) -> Result<Param> {
             return Err(Error::new_spanned(pat, message));
         }
     }
+    if attrs.iter().any(|attr| attr.path().is_ident("case")) {
+        return Ok(Param { ty: (**ty).clone(), by_mut: false, database: None, is_case: true });
+    }
     let mut database = None;
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("db")) {
         let named = attr.parse_args().map_err(|e| Error::new(e.span(), "expected `#[db(PATH_TO_A_DATABASE)]`"))?;
@@ -160,7 +165,7 @@ fn param(arg: &FnArg) -> Result<Param> {
     }
     match bare(ty) {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            Ok(Param { ty: (*reference.elem).clone(), by_mut: true, database })
+            Ok(Param { ty: (*reference.elem).clone(), by_mut: true, database, is_case: false })
         }
         Type::Reference(reference) => {
             Err(Error::new_spanned(reference, "a test cannot take a shared reference: write `T` or `&mut T`"))
@@ -168,7 +173,7 @@ fn param(arg: &FnArg) -> Result<Param> {
         Type::ImplTrait(ty) => {
             Err(Error::new_spanned(ty, "a test has no generic parameters: write the type that it is to run with"))
         }
-        ty => Ok(Param { ty: ty.clone(), by_mut: false, database }),
+        ty => Ok(Param { ty: ty.clone(), by_mut: false, database, is_case: false }),
     }
 }
 

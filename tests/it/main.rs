@@ -5,6 +5,7 @@
 
 mod audit;
 mod bloat;
+mod composition;
 mod database;
 mod differential;
 mod disk;
