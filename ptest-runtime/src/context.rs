@@ -243,13 +243,15 @@ impl Context {
             findings.extend(self.open.into_iter().map(Finding::of).chain(found));
             report.postgres = Some(told);
         }
-        let judged = Config::get().map(|config| audit::judge(findings, &self.test.audit, &config.audit));
-        let mut result = judged.and_then(|judged| Ok(judged?));
+        let mut result = Ok(());
         #[cfg(feature = "sqlx-sqlite")]
         if let Some(sqlite) = self.sqlite {
             report.sqlite = Some(report::Sqlite { path: sqlite.path(), kept: sqlite.keep_if_wanted(failed) });
-            result = result.and(sqlite.close(message).map_err(Into::into));
+            let closed = sqlite.close(message).map(|found| findings.extend(found.filter(|_| !failed)));
+            result = closed.map_err(Into::into);
         }
+        let judged = Config::get().map(|config| audit::judge(findings, &self.test.audit, &config.audit));
+        result = judged.and_then(|judged| Ok(judged?)).and(result);
         for named in self.named {
             let closed = named.close(failed, message);
             result = result.and(closed.result);

@@ -48,6 +48,8 @@ fn a_leaked_session() {
         .passed()
         .says("session 1 was still running a statement of a task when the test ended: select pg_sleep");
     run("leaked::database").passed().says("a connection was still open when the test ended, and last ran: select 1");
+    run("leaked::sqlite").passed().says("ptest: warning: a connection was still open when the test ended\n");
+    run_with("leaked_session=error", "leaked::sqlite").failed();
     run_with("leaked_session=error", "leaked::thread").failed();
     run_with("leaked_session=error", "leaked::database").failed();
 }

@@ -101,7 +101,7 @@ impl Finding {
                  costs nothing. Where it is meant, "
             }
             Finding::LeakedSession(Straggler { connected: true, .. }) => {
-                "a thread, a process or a `static` held it when the runtime of the test had ended. It is closed, and what it \
+                "a thread, a process or a `static` held it when the runtime of the test had ended. It is cut off, and what it \
                  did is undone with everything else; but whether it did it before or after the test looked is a matter of \
                  luck. Join the thread, wait for the process, or drop the pool before the test ends; it costs the \
                  time they take. Where it is meant, "

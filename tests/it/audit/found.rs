@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ptest::{PgUrl, TestDatabase};
-use sqlx::{Executor, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Executor, PgConnection, PgPool, Postgres, SqliteConnection, Transaction};
 
 const INSERT: &str = "insert into account values ('admin')";
 
@@ -167,6 +167,14 @@ mod leaked {
     #[ignore = "run by another test"]
     fn database(url: PgUrl) {
         leave(url);
+    }
+
+    #[ptest::db_test(migrations = "tests/it/migrations")]
+    #[ignore = "run by another test"]
+    async fn sqlite(mut conn: SqliteConnection) -> sqlx::Result<()> {
+        conn.execute("insert into account values ('admin', 0)").await?;
+        std::mem::forget(conn);
+        Ok(())
     }
 
     fn leave(url: PgUrl) {

@@ -24,6 +24,7 @@ use sqlx::{ConnectOptions, Connection, Sqlite};
 
 use keep::Keeping;
 
+use crate::audit::{Finding, Straggler};
 use crate::config::Keep;
 use crate::sqlite::audit::{self, Ending, Witness};
 use crate::sqlite::slot::{Journal, Slot};
@@ -138,18 +139,22 @@ impl SqliteTest {
     }
 
     /// Ends the test's use of the slot, after everything that the test made is gone. `failure` is the message of a body
-    /// that panicked. An error is for the test: it ended ptest's transaction.
-    pub(crate) fn close(self, failure: Option<&str>) -> Result<(), SqliteError> {
-        let Place::Slot(slot) = self.place else { return Ok(()) };
+    /// that panicked. Gives what the test has left. An error is for the test: it ended ptest's transaction.
+    pub(crate) fn close(self, failure: Option<&str>) -> Result<Option<Finding>, SqliteError> {
+        let Place::Slot(slot) = self.place else { return Ok(None) };
         let Access::Transaction(witness) = &self.access else {
             slot.keep(false);
-            return Ok(());
+            return Ok(None);
         };
         if let Some(hint) = failure.and_then(audit::hint) {
             eprintln!("ptest: hint: {hint}");
         }
-        slot.keep(witness.wait_until_closed());
-        witness.verdict()
+        let closed = witness.wait_until_closed();
+        slot.keep(closed);
+        witness.verdict().map(|()| match closed {
+            true => None,
+            false => Some(Finding::of(Straggler { connected: true, ..Straggler::default() })),
+        })
     }
 
     fn prepare(&mut self, journal: Journal) -> Result<(), SqliteError> {

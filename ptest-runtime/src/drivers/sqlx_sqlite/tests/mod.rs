@@ -66,7 +66,7 @@ impl Project {
             (test, value)
         });
         drop(runtime);
-        (value, test.close(None))
+        (value, test.close(None).map(drop))
     }
 
     /// A test that must not be told anything.
