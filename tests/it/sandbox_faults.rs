@@ -84,6 +84,27 @@ fn a_malformed_message_ends_its_session_alone(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_message_behind_the_start_of_a_copy_ends_its_session_alone(url: PgUrl) {
+    let mut other = Wire::connect(url.as_str());
+    other.query("create table t (a int)");
+    let copy = |table: &str| {
+        let sql = format!("copy {table} from stdin");
+        [parse_message("", &sql), bind("", "", &[]), execute("", 0)].concat()
+    };
+    let mut wire = Wire::connect(url.as_str());
+    wire.send(&[copy("t"), parse_message("", "select 1"), frame(b'S', b"")].concat());
+    assert_eq!(show(&wire.until_ready()), "1 2 G 08P01!");
+    assert!(wire.next().is_none());
+    assert_eq!(other.query("select count(*) from t"), "(0) SELECT 1 I");
+    // A copy that does not begin skips what follows.
+    other.send(&[copy("missing"), parse_message("", "select 1"), frame(b'S', b"")].concat());
+    assert_eq!(show(&other.until_ready()), "1 2 42P01! I");
+    let data = [frame(b'd', b"7\n"), frame(b'c', b""), frame(b'S', b"")].concat();
+    other.send(&[copy("t"), data].concat());
+    assert_eq!(show(&other.until_ready()), "1 2 G COPY 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn random_bytes_do_no_harm(url: PgUrl) {
     let seed =
         std::env::var("PTEST_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(u64::from(std::process::id()));

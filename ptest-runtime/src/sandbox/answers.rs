@@ -130,6 +130,7 @@ impl Session {
     /// A server takes no notice of a Sync inside copy-in: another one will follow.
     fn begin_copy_in(&mut self, link: &mut Exchange) {
         self.copying_in = true;
+        self.copy_begun = false;
         if self.awaiting {
             link.expected.retain(|e| !matches!(e.what, What::Sync));
             self.awaiting = false;
@@ -167,6 +168,7 @@ impl Session {
             return Err(Lost::Confused(error_text(frame)));
         }
         self.copying_in = false;
+        self.copy_begun = false;
         self.held.clear();
         let refused = reports::is_refused(frame) && !matches!(front.what, What::Query(_));
         let on_error = front.on_error.take().filter(|_| !refused).unwrap_or_else(|| self.settled.failed());

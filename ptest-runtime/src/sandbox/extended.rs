@@ -117,6 +117,7 @@ impl Session {
             .as_ref()
             .is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. } | Kind::DiscardAll));
         let control = ends || prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Begin { .. }));
+        let copies_in = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Copy { from_stdin: true, .. }));
         let action = prepared.map(|p| match p.0.kind {
             Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, &[], link),
             _ if done && self.belief.block != Block::Failed => {
@@ -149,6 +150,7 @@ impl Session {
                 }
                 link.out.extend_from_slice(frame.bytes());
                 link.expect_or(What::Execute { refused: None }, Owner::Client, &refused);
+                self.copy_begun = copies_in;
                 self.belief = after;
                 self.settle(link);
                 return Ok(());

@@ -46,6 +46,9 @@ pub(super) struct Session {
     pub(super) skipping: bool,
     /// The backend takes copy data.
     pub(super) copying_in: bool,
+    /// A copy has been begun by Execute, and perhaps refused: what follows it is looked at when that is known, since a
+    /// server takes nothing but copy data then, and closes its connection for anything else.
+    pub(super) copy_begun: bool,
     /// The batch may have changed something.
     pub(super) dirty: bool,
     /// What came last outside of a transaction was kept.
@@ -102,6 +105,7 @@ impl Session {
             batch_open: false,
             skipping: false,
             copying_in: false,
+            copy_begun: false,
             dirty: false,
             kept: false,
             doomed: false,
@@ -135,7 +139,7 @@ impl Session {
 
     /// Whether the client's next message may be looked at.
     pub(super) fn may_send(&self) -> bool {
-        !self.awaiting || self.copying_in
+        !self.copy_begun && (!self.awaiting || self.copying_in)
     }
 
     /// Answers what needs no backend and no turn; `false`: the message needs both.
@@ -174,6 +178,8 @@ impl Session {
             b'D' => self.describe(frame, link)?,
             b'E' => self.execute(frame, link)?,
             b'C' => self.close(frame, link)?,
+            // A server takes no notice of them inside copy-in.
+            b'H' | b'S' if self.copying_in => {}
             b'H' => link.out.extend_from_slice(frame.bytes()),
             b'S' => self.sync(frame, link),
             b'F' => {

@@ -51,7 +51,10 @@ fn turn(random: &mut Random, session: usize) -> Turn {
             }
             Batch::Simple(statements)
         } else {
-            Batch::Extended(vec![Extended::Run(statement(random, session)), Extended::Run(copy)])
+            // Under a name of its own, which nothing else binds: behind its Execute nothing but copy data may come.
+            let run = [Extended::Parse("copy", copy), Extended::Bind("copy", "copy"), Extended::Execute("copy", 0)];
+            let close = Extended::Close(b'S', "copy");
+            Batch::Extended([close, Extended::Run(statement(random, session))].into_iter().chain(run).collect())
         });
         return turn;
     }
