@@ -58,7 +58,7 @@ pub(crate) enum Extended {
 }
 
 #[ptest::db_test(migrations = false)]
-#[ignore = "still finds a difference in some hundreds of conversations; run it by hand, with the seed that it prints"]
+#[ignore = "still finds a difference in some thousands of conversations; run it by hand, with the seed that it prints"]
 fn a_sandbox_answers_as_a_server_does(url: PgUrl) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seed = number("PTEST_TEST_SEED").unwrap_or_else(|| {
