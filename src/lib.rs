@@ -8,5 +8,8 @@ pub use ptest_macros::db_test;
 pub use ptest_runtime::SqliteUrl;
 pub use ptest_runtime::{Context, Database, Error, FromContext, Migrator, PgUrl, Result, TestDatabase};
 
+#[doc = include_str!("faq.md")]
+pub mod faq {}
+
 #[doc(hidden)]
 pub use ptest_runtime::__private;

@@ -69,8 +69,8 @@ enum Purpose {
 #[derive(Debug, thiserror::Error)]
 #[error("it asks for {asks}, but makes a template of {makes}")]
 pub(crate) struct OtherDatabase {
-    asks: &'static str,
-    makes: &'static str,
+    pub(crate) asks: &'static str,
+    pub(crate) makes: &'static str,
 }
 
 /// How a deadline reaches the databases that there are when it passes.

@@ -125,3 +125,6 @@ impl StdError for Error {
         self.kind.source()
     }
 }
+
+#[cfg(all(test, feature = "sqlx-sqlite"))]
+mod tests;

@@ -21,13 +21,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: impl AsRef<Path>) -> String {
+pub(crate) fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Every file below a folder that ends so, by its path from the root.
-fn files(folder: &str, end: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -45,12 +45,12 @@ fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     found
 }
 
-fn is_test(path: &Path) -> bool {
+pub(crate) fn is_test(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs")
 }
 
 /// The lines of the product's own code, each with its file and number; without tests and comments.
-fn code() -> impl Iterator<Item = (PathBuf, usize, String)> {
+pub(crate) fn code() -> impl Iterator<Item = (PathBuf, usize, String)> {
     let sources = ["src", "ptest-macros/src", "ptest-runtime/src"].into_iter().flat_map(|folder| files(folder, ".rs"));
     sources.filter(|path| !is_test(path)).flat_map(|path| {
         let text = read(&path);

@@ -241,3 +241,35 @@ fn the_table_is_complete() {
     let documented: BTreeSet<String> = table.map(|row| row.split('`').next().unwrap().to_owned()).collect();
     assert_eq!(asked.into_inner(), documented);
 }
+
+#[test]
+fn the_texts_of_errors() {
+    let origin = || Origin { variable: URL, file: Some("/app/.env".into()) };
+    let url = |url: &str| ConfigError::Url {
+        url: "postgres://***".to_owned(),
+        origin: origin(),
+        source: url::check(url).unwrap_err(),
+    };
+    let errors = [
+        url("postgres:app"),
+        url("postgres://ada:secret@h/app#word"),
+        ConfigError::Scheme { url: "mysql://h/app".to_owned(), origin: Origin { variable: PTEST_URL, file: None } },
+        ConfigError::NotUnicode { variable: URL },
+        from_vars(&[(IDLE_TIMEOUT, "soon")]).unwrap_err(),
+        from_vars(&[(KEEP, "yes")]).unwrap_err(),
+        from_vars(&[(LOG, "yes")]).unwrap_err(),
+        ConfigError::DotEnv { path: "/app/.env".into(), source: std::io::ErrorKind::PermissionDenied.into() },
+        ConfigError::DotEnvLine { path: "/app/.env".into(), line: 3 },
+    ];
+    insta::assert_snapshot!(errors.map(|error| format!("{:?}", Error::from(error))).join("\n\n"));
+}
+
+#[test]
+fn what_is_kept_and_printed() {
+    let read =
+        |vars: &[(&str, &str)]| from_vars(vars).map(|config| (config.keep, config.log_sql, config.runner)).unwrap();
+    assert_eq!(read(&[]), (Keep::None, false, "cargo test"));
+    assert_eq!(read(&[(KEEP, ""), (LOG, "")]), (Keep::None, false, "cargo test"));
+    assert_eq!(read(&[(KEEP, "failed"), (LOG, "sql")]), (Keep::Failed, true, "cargo test"));
+    assert_eq!(read(&[(KEEP, "all"), (GLOBAL_SLOT, "0")]), (Keep::All, false, "cargo nextest run"));
+}

@@ -8,8 +8,8 @@ use crate::test::Script;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot load fixture {path}")]
 pub(crate) struct FixtureError {
-    path: &'static str,
-    source: ApplyError,
+    pub(crate) path: &'static str,
+    pub(crate) source: ApplyError,
 }
 
 impl FixtureError {

@@ -6,6 +6,8 @@
 mod redact;
 mod scene;
 mod statements;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::fmt;

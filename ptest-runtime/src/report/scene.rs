@@ -12,26 +12,26 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
-    at: Instant,
-    timed_out: bool,
+    pub(super) at: Instant,
+    pub(super) timed_out: bool,
     /// What the sessions of a sandbox said; `None`: there was no sandbox.
     pub(crate) record: Option<Record>,
-    processes: Vec<Process>,
+    pub(super) processes: Vec<Process>,
 }
 
 /// A process of the server that is connected to the test's database, or blocks one that is.
 #[derive(Debug, Clone)]
-struct Process {
-    pid: String,
-    application: String,
-    state: String,
-    wait: Option<String>,
+pub(super) struct Process {
+    pub(super) pid: String,
+    pub(super) application: String,
+    pub(super) state: String,
+    pub(super) wait: Option<String>,
     /// For how long it has been in that state.
-    since: Duration,
-    query: String,
-    blocked_by: String,
+    pub(super) since: Duration,
+    pub(super) query: String,
+    pub(super) blocked_by: String,
     /// It is connected to another database.
-    elsewhere: Option<String>,
+    pub(super) elsewhere: Option<String>,
 }
 
 impl Scene {
@@ -72,7 +72,8 @@ impl Scene {
                array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), \
                CASE WHEN a.datname IS DISTINCT FROM {database} THEN coalesce(a.datname, a.backend_type) END \
              FROM pg_catalog.pg_stat_activity a \
-             WHERE a.pid IN (SELECT pid FROM own UNION SELECT unnest(blockers) FROM own) ORDER BY a.backend_start"
+             WHERE a.pid IN (SELECT pid FROM own UNION SELECT unnest(blockers) FROM own) \
+             ORDER BY cardinality(pg_catalog.pg_blocking_pids(a.pid)) DESC, a.backend_start"
         );
         self.processes = admin.try_run(&sql).await.unwrap_or_default().into_iter().filter_map(Process::read).collect();
     }

@@ -149,7 +149,7 @@ impl Log {
 }
 
 impl Text {
-    pub(super) fn new(sql: &[u8]) -> Arc<Text> {
+    pub(crate) fn new(sql: &[u8]) -> Arc<Text> {
         let cut = sql.len() > TEXT;
         Arc::new(Text { sql: sql[..sql.len().min(TEXT)].to_vec(), cut, types: OnceLock::new() })
     }

@@ -77,6 +77,8 @@ pub(crate) use backend::Backend;
 pub(crate) use commit::Constraints;
 pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
+#[cfg(test)]
+pub(crate) use log::Text;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
 pub(crate) use visit::Undone;
 pub(crate) use watch::Watch;

@@ -515,3 +515,25 @@ fn its_data_are_where_the_user_says() {
     target.stop();
     target.options.data_dir = Some(chosen.path().to_owned());
 }
+
+#[test]
+fn the_texts_of_errors() {
+    let log = || "FATAL: something".to_owned();
+    let denied = || std::io::ErrorKind::PermissionDenied.into();
+    let folder = || PathBuf::from("/app/target/ptest/server");
+    let errors = [
+        OwnServerError::Io { action: "create", path: folder(), source: denied() },
+        OwnServerError::Io { action: "write", path: folder(), source: std::io::ErrorKind::StorageFull.into() },
+        OwnServerError::Unfit { path: folder(), reason: "its path is too long for a socket".to_owned() },
+        OwnServerError::NotInstalled { passed_over: vec!["/usr/lib/postgresql/12/bin (version 12.22)".to_owned()] },
+        OwnServerError::PgBin { folder: "/opt/pg".into(), reason: "there is no `initdb`".to_owned() },
+        OwnServerError::NoAccount,
+        OwnServerError::Spawn { program: "/opt/pg/postgres".into(), account: "postgres".to_owned(), source: denied() },
+        OwnServerError::Initdb { version: "15.18".to_owned(), output: "No space left on device".to_owned() },
+        OwnServerError::Start { version: "15.18".to_owned(), log: log() },
+        OwnServerError::Slow { version: "15.18".to_owned(), after: Duration::from_secs(60), log: log() },
+        OwnServerError::Locked { path: "/app/target/ptest/server/keeper.lock".into(), after: Duration::from_secs(60) },
+    ];
+    let texts = errors.map(|error| format!("{:?}", crate::Error::from(crate::server::ServerError::Own(error))));
+    insta::assert_snapshot!(texts.join("\n\n"));
+}

@@ -1,0 +1,166 @@
+//! The texts of errors, as a failing test prints them.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Error, ErrorKind};
+use crate::context::OtherDatabase;
+use crate::drivers::fixture::FixtureError;
+use crate::lease::LeaseError;
+use crate::run::RunError;
+use crate::sandbox::Undone;
+use crate::server::{Address, DbError, QueryError, ServerError};
+use crate::sqlite::SqliteError;
+use crate::template::migrations::MigrationsError;
+use crate::template::{ApplyError, Layout, TemplateError};
+
+/// All of one kind, one below the other.
+fn texts<K: Into<ErrorKind>>(errors: impl IntoIterator<Item = K>) -> String {
+    let texts: Vec<String> = errors.into_iter().map(|error| format!("{:?}", Error::from(error))).collect();
+    texts.join("\n\n")
+}
+
+fn address() -> Box<Address> {
+    Box::new(Address::from_url("postgres://ada:hunter2@db.example:5433/app", "PTEST_DATABASE_URL").unwrap())
+}
+
+fn db_error(code: &str, message: &str) -> DbError {
+    DbError { code: code.to_owned(), message: message.to_owned(), ..DbError::default() }
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
+}
+
+fn script(code: &str, message: &str) -> ApplyError {
+    ApplyError::Script { path: "migrations/1_users.sql".into(), line: 3, source: db_error(code, message) }
+}
+
+fn name() -> String {
+    "ptest_0123456789abcdef_0".to_owned()
+}
+
+fn path(path: &str) -> PathBuf {
+    path.into()
+}
+
+#[test]
+fn servers() {
+    let admin = |source| ServerError::Admin { address: address(), statement: "CREATE DATABASE …".to_owned(), source };
+    let refused = |code, message| ServerError::Refused {
+        address: address(),
+        database: "postgres".to_owned(),
+        source: db_error(code, message),
+    };
+    insta::assert_snapshot!(texts([
+        ServerError::Url { origin: "DATABASE_URL".to_owned(), reason: "`x` is not a port".to_owned() },
+        ServerError::Tls { origin: "DATABASE_URL".to_owned() },
+        ServerError::Connect { address: address(), source: broken() },
+        refused("28P01", "password authentication failed for user \"ada\""),
+        refused("53300", "too many clients already"),
+        refused("3D000", "database \"app\" does not exist"),
+        admin(QueryError::Db(db_error("42501", "permission denied to create database"))),
+        admin(QueryError::Db(db_error("53100", "No space left on device"))),
+        admin(QueryError::Io(broken())),
+        ServerError::TooOld { address: address(), version: "12.22".to_owned() },
+    ]));
+}
+
+#[test]
+fn templates() {
+    let apply =
+        |source| TemplateError::Apply { verb: "build", name: "ptest_0123456789abcdef_template".to_owned(), source };
+    let server = || ServerError::Admin {
+        address: address(),
+        statement: "CREATE DATABASE …".to_owned(),
+        source: QueryError::Db(db_error("53100", "No space left on device")),
+    };
+    let other = OtherDatabase { asks: "SQLite", makes: "PostgreSQL" };
+    insta::assert_snapshot!(texts([
+        apply(script("42601", "syntax error at or near \"tabel\"")),
+        apply(script("42710", "role \"app\" already exists")),
+        apply(script("42704", "role \"app\" does not exist")),
+        apply(script("53100", "No space left on device")),
+        apply(ApplyError::Migrator { tool: "sqlx".to_owned(), source: "migration 3 is missing".into() }),
+        apply(ApplyError::Setup { path: "seed::users", source: other.into() }),
+        apply(ApplyError::Io(broken())),
+        TemplateError::Build { name: "ptest_0123456789abcdef_template".to_owned(), source: server() },
+        TemplateError::Clone { name: name(), source: server() },
+    ]));
+}
+
+#[test]
+fn migrations() {
+    let toml = toml::de::DeTable::parse("[common").unwrap_err();
+    let dir = || path("app/migrations");
+    insta::assert_snapshot!(texts([
+        MigrationsError::Missing { path: dir(), named_by: "`migrations = \"migrations\"`" },
+        MigrationsError::Read { path: dir(), source: io::ErrorKind::PermissionDenied.into() },
+        MigrationsError::NotUtf8 { path: path("app/migrations/1_users.sql"), line: 3 },
+        MigrationsError::Empty { dir: dir(), found: vec!["notes.txt".to_owned()] },
+        MigrationsError::Changed { dir: dir() },
+        MigrationsError::Twice {
+            dir: dir(),
+            version: "1".to_owned(),
+            first: "1_users.sql".to_owned(),
+            second: "01_posts.sql".to_owned(),
+        },
+        MigrationsError::Misnamed { path: path("app/migrations/users.sql"), layout: Layout::Sqlx },
+        MigrationsError::Mixed {
+            dir: dir(),
+            first: (Layout::Sqlx, "1_users.sql".to_owned()),
+            second: (Layout::Refinery, "V2__posts.sql".to_owned()),
+        },
+        MigrationsError::Rust { path: path("app/migrations/V3__more.rs") },
+        MigrationsError::Nested { path: path("app/migrations/more") },
+        MigrationsError::NoUpSql { path: path("app/migrations/2_posts") },
+        MigrationsError::NoWayUp { path: path("app/migrations/2_posts.sql") },
+        MigrationsError::BeforeWayUp { path: path("app/migrations/2_posts.sql") },
+        MigrationsError::Toml { path: path("app/sqlx.toml"), source: Box::new(toml) },
+        MigrationsError::TomlKey { path: path("app/sqlx.toml"), key: "migrate.dir".to_owned(), expected: "a string" },
+    ]));
+}
+
+#[test]
+fn leases() {
+    let undone = Undone { holder: 1, visitor: 2, sql: "insert into log values (1)".to_owned() };
+    insta::assert_snapshot!(texts([
+        LeaseError::Exhausted { tried: 1000 },
+        LeaseError::Lock { database: name(), address: address(), source: QueryError::Io(broken()) },
+        LeaseError::Socket { folder: path("/tmp/ptest-7"), source: io::ErrorKind::PermissionDenied.into() },
+        LeaseError::Undone { undone },
+        LeaseError::Gone,
+    ]));
+}
+
+#[test]
+fn runs_and_parameters() {
+    let fixture =
+        FixtureError { path: "fixtures/users.sql", source: script("42P01", "relation \"users\" does not exist") };
+    insta::assert_snapshot!(texts([
+        ErrorKind::Run(RunError::Runtime(io::Error::other("too many open files"))),
+        ErrorKind::Run(RunError::Timeout(Duration::from_secs(5))),
+        ErrorKind::Fixture(fixture),
+        ErrorKind::Other("the mail server of the test did not start".into()),
+    ]));
+}
+
+#[test]
+fn sqlite() {
+    let cause = || "no such table: users".into();
+    let file = || path("/app/target/ptest/sqlite/0123456789abcdef/0-1.sqlite");
+    insta::assert_snapshot!(texts([
+        SqliteError::File { action: "lock", path: file(), source: io::ErrorKind::PermissionDenied.into() },
+        SqliteError::Open { path: file(), source: cause() },
+        SqliteError::Build { path: file(), source: cause() },
+        SqliteError::Migrator { tool: "sqlx".to_owned(), source: cause() },
+        SqliteError::Setup { path: "seed::users", source: cause() },
+        SqliteError::Migration { place: "migrations/1_users.sql:3".to_owned(), source: cause() },
+        SqliteError::Seed { path: "seeds/users.sql", line: 3, source: cause() },
+        SqliteError::Fixture { path: "fixtures/users.sql", line: 3, source: cause() },
+        SqliteError::FixtureEnded { path: "fixtures/users.sql" },
+        SqliteError::Ended { how: "committed" },
+        SqliteError::AfterConnection { second: "a `SqlitePool`" },
+    ]));
+}
