@@ -108,3 +108,15 @@ fn no_heading_of_the_faq_stands_twice() {
     let once: BTreeSet<&String> = headings.iter().collect();
     assert_eq!(once.len(), headings.len());
 }
+
+#[test]
+fn every_error_has_a_snapshot() {
+    let shown: String = files("ptest-runtime/src", ".snap").into_iter().map(read).collect();
+    let lines: Vec<&str> = shown.lines().map(|line| line.trim().trim_start_matches("caused by: ")).collect();
+    let unseen: Vec<String> = texts("#[error(")
+        .into_iter()
+        .filter(|(_, text)| !lines.iter().any(|line| matches(text, line)))
+        .map(|(path, text)| format!("{}: {text}", path.display()))
+        .collect();
+    assert!(unseen.is_empty(), "no snapshot has\n{}", unseen.join("\n"));
+}

@@ -258,6 +258,11 @@ fn the_texts_of_errors() {
         from_vars(&[(IDLE_TIMEOUT, "soon")]).unwrap_err(),
         from_vars(&[(KEEP, "yes")]).unwrap_err(),
         from_vars(&[(LOG, "yes")]).unwrap_err(),
+        from_vars(&[(AUDIT, "open_transaction")]).unwrap_err(),
+        from_vars(&[(AUDIT, "open_transactions=off")]).unwrap_err(),
+        from_vars(&[(AUDIT, "escape=off")]).unwrap_err(),
+        from_vars(&[(AUDIT, "open_transaction=mild")]).unwrap_err(),
+        from_vars(&[(AUDIT, "open_transaction=off,open_transaction=off")]).unwrap_err(),
         ConfigError::DotEnv { path: "/app/.env".into(), source: std::io::ErrorKind::PermissionDenied.into() },
         ConfigError::DotEnvLine { path: "/app/.env".into(), line: 3 },
     ];

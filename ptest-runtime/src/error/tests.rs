@@ -9,7 +9,6 @@ use crate::context::OtherDatabase;
 use crate::drivers::fixture::FixtureError;
 use crate::lease::LeaseError;
 use crate::run::RunError;
-use crate::sandbox::Undone;
 use crate::server::{Address, DbError, QueryError, ServerError};
 use crate::sqlite::SqliteError;
 use crate::template::migrations::MigrationsError;
@@ -124,12 +123,10 @@ fn migrations() {
 
 #[test]
 fn leases() {
-    let undone = Undone { holder: 1, visitor: 2, sql: "insert into log values (1)".to_owned() };
     insta::assert_snapshot!(texts([
         LeaseError::Exhausted { tried: 1000 },
         LeaseError::Lock { database: name(), address: address(), source: QueryError::Io(broken()) },
         LeaseError::Socket { folder: path("/tmp/ptest-7"), source: io::ErrorKind::PermissionDenied.into() },
-        LeaseError::Undone { undone },
         LeaseError::Gone,
     ]));
 }

@@ -114,7 +114,11 @@ impl Keeper {
         let lost = match (remains.lost.take(), remains.backend.take()) {
             (Some(lost), _) => Some(lost.into()),
             (None, None) => Some(Loss::Broken("a statement could not be cancelled".to_owned())),
-            (None, Some(backend)) if Config::get().is_ok_and(|config| config.keep.wants(failed)) => {
+            (None, Some(mut backend)) if Config::get().is_ok_and(|config| config.keep.wants(failed)) => {
+                if !failed {
+                    // What is lost here is found again by whoever keeps the database.
+                    let _ = self.look_before_commit(&mut backend, &remains, &mut findings).await;
+                }
                 kept = Some(keep::keep(&self.server, &self.database, backend).await);
                 self.sequences.remove_note();
                 None
@@ -138,6 +142,23 @@ impl Keeper {
             Some(Loss::Worn | Loss::Broken(_)) | None => {}
         }
         Verdict { lost, findings, record: remains.record, kept }
+    }
+
+    /// Looks at what a test that has passed leaves, where it is committed.
+    async fn look_before_commit(
+        &self,
+        backend: &mut Backend,
+        remains: &Remains,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Lost> {
+        if remains.advisory {
+            findings.extend(locks::held(backend).await?);
+        }
+        if let Err(error) = backend.try_query("SET CONSTRAINTS ALL IMMEDIATE").await? {
+            findings.push(Finding::DeferredConstraint { error });
+            backend.undo();
+        }
+        Ok(())
     }
 
     /// Looks at what the test leaves, rolls it back, and begins ptest's next transaction; gives why the database must not

@@ -21,6 +21,7 @@ fn config(keep: Keep) -> &'static Config {
         runner: "cargo test",
         keep,
         log_sql: false,
+        audit: crate::audit::Severities::new(),
     }))
 }
 
