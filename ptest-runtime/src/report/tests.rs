@@ -14,6 +14,7 @@ fn config(keep: Keep) -> &'static Config {
     Box::leak(Box::new(Config {
         server: ServerChoice::Own,
         pg_bin: None,
+        data_dir: None,
         path: None,
         idle_timeout: None,
         target_dir: "/app/target/ptest".into(),
