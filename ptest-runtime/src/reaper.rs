@@ -67,10 +67,17 @@ async fn sweep(admin: &mut Admin, fingerprints: &str, unused: Duration) -> Resul
     let garbage: Vec<String> = families.values().flat_map(Family::garbage).map(drop_sql).collect();
     if !garbage.is_empty() {
         // As one batch: also if this process ends now, the server drops it all.
-        let done = match admin.send_batch(&garbage).await {
+        let mut done = match admin.send_batch(&garbage).await {
             Ok(()) => admin.finish().await,
             Err(error) => Err(error.into()),
         };
+        // One that cannot be dropped ends the batch: the others go one by one.
+        for sql in garbage.iter().filter(|_| matches!(done, Err(QueryError::Db(_)))).collect::<Vec<_>>() {
+            if let Err(QueryError::Io(error)) = admin.try_run(sql).await {
+                done = Err(error.into());
+                break;
+            }
+        }
         if let Err(QueryError::Io(_)) = done {
             return Ok(());
         }

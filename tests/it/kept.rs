@@ -8,7 +8,7 @@ use crate::rerun::Outcome;
 use crate::target::Target;
 
 fn keep(target: &Target, whose: &str, name: &str) -> Outcome {
-    target.test(&format!("kept::inner::{name}")).env("PTEST_KEEP", whose).run()
+    target.test(&format!("kept::inner::{name}")).env("PTEST_KEEP", whose).env("NEXTEST_TEST_GLOBAL_SLOT", "0").run()
 }
 
 /// What the line that opens a kept database answers.

@@ -94,6 +94,20 @@ fn run(test: impl AsyncFnOnce(&mut Server)) {
 }
 
 #[test]
+fn one_that_cannot_be_dropped_keeps_no_other() {
+    run(async |server| {
+        server.template().await;
+        for rest in ["used_000000000000001a", "used_000000000000001b", "used_000000000000001c"] {
+            server.create(rest).await;
+        }
+        let stubborn = quote_ident(&server.name("used_000000000000001a"));
+        server.admin.run(&format!("ALTER DATABASE {stubborn} IS_TEMPLATE true")).await.unwrap();
+        server.sweep(WEEK).await;
+        assert_eq!(server.left().await, ["template", "used_000000000000001a"]);
+    });
+}
+
+#[test]
 fn garbage_goes_and_what_is_alive_stays() {
     run(async |server| {
         server.template().await;
