@@ -27,7 +27,9 @@ impl Outcome {
 
 #[test]
 fn the_statements_come_after_the_tests_own_message() {
-    run("registers_twice").failed().says_in_order(&[
+    // Not as a test of nextest's, which this one may be.
+    let rerun = Rerun::test("report::inner::registers_twice").env("NEXTEST_TEST_GLOBAL_SLOT", "");
+    rerun.run().failed().says_in_order(&[
         "Error: Database(",
         "\nptest: the statements of `report::inner::registers_twice`, in order:\n",
         "create table users",
