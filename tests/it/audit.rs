@@ -44,6 +44,8 @@ fn a_leaked_session() {
     run("leaked::thread").passed().says("session 1 was still open when the test ended, and last ran: select 1");
     run("leaked::process").passed().says("ptest: warning: session 1 was still open");
     run("leaked::forgotten").passed().says("session 1 was still open, and in a transaction, when the test ended");
+    // A leak hides no open transaction.
+    run_with("open_transaction=error,leaked_session=off", "leaked::forgotten").failed().says("still in a transaction");
     run("leaked::task")
         .passed()
         .says("session 1 was still running a statement of a task when the test ended: select pg_sleep");

@@ -24,6 +24,19 @@ async fn count(pool: &PgPool, table: &str) -> i64 {
 }
 
 #[ptest::db_test(migrations = false, sessions = "shared")]
+fn a_visitor_that_the_server_refuses_changes_nothing(url: PgUrl) {
+    let mut holder = Wire::connect(url.as_str());
+    assert_eq!(holder.query("set work_mem = '1MB'"), "SET I");
+    assert_eq!(holder.query("begin; create table t (a int)"), "BEGIN CREATE TABLE T");
+    let mut refused = Wire::start(url.as_str(), &[("DateStyle", "nonsense")]).0;
+    assert_eq!(refused.query("select 1"), "22023!");
+    assert_eq!(holder.query("show work_mem; savepoint s; insert into t values (1); commit"), {
+        "(1MB) SHOW SAVEPOINT INSERT 0 1 COMMIT I"
+    });
+    assert_eq!(holder.query("show work_mem; select count(*) from t"), "(1MB) SHOW (1) SELECT 1 I");
+}
+
+#[ptest::db_test(migrations = false, sessions = "shared")]
 async fn a_statement_beside_a_transaction_runs_inside_it(pool: PgPool) {
     tables(&pool).await;
     transfers(&pool, true).await.unwrap();

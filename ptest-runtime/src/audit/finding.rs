@@ -60,6 +60,13 @@ impl Finding {
         }
     }
 
+    /// The same, where a session that is still open may hide a transaction that is open as well.
+    pub(crate) fn all_of(straggler: Straggler) -> impl Iterator<Item = Finding> {
+        let both = straggler.connected && straggler.in_transaction;
+        let open = both.then(|| Finding::OpenTransaction(straggler.clone()));
+        open.into_iter().chain([Finding::of(straggler)])
+    }
+
     /// Under which name its severity is chosen; `None`: it is an error at all times.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {

@@ -130,7 +130,7 @@ impl Keeper {
             }
         };
         if !failed {
-            findings.extend(remains.stragglers.into_iter().map(Finding::of));
+            findings.extend(remains.stragglers.into_iter().flat_map(Finding::all_of));
         }
         findings.extend(remains.undone.into_iter().next().map(Finding::Undone));
         match &lost {

@@ -128,6 +128,7 @@ impl Backend {
         let holder = self.link.loaded.session;
         self.link.commands(&format!("SAVEPOINT {SAVEPOINT}"));
         visitor.visiting = true;
+        visitor.kept = false;
         self.load(visitor).await.map_err(End::Lost)?.map_err(End::Refused)?;
         Ok(holder)
     }
@@ -160,7 +161,10 @@ impl Shared {
         let Some(backend) = loan.backend() else { return Err(End::Disconnected) };
         let holder = match backend.begin_visit(session).await {
             Err(End::Refused(error)) => {
-                backend.end_visit(session, backend.link.loaded.session).await?;
+                // The holder's settings are still loaded.
+                session.visiting = false;
+                backend.link.commands(KEEP[0]);
+                backend.quiet().await.map_err(End::Lost)?;
                 return Err(End::Refused(error));
             }
             other => other?,
