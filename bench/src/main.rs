@@ -1,32 +1,43 @@
 //! Times the suite of every contender under both runners, in turn, in one run.
 //!
 //! ```text
-//! cargo run -p bench -- [rounds]
+//! cargo run -p bench -- [rounds [contender]...]
 //! ```
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const CONTENDERS: [&str; 6] =
-    ["with_ptest", "with_ptest_200", "with_ptest_database", "with_sqlx_test", "by_hand", "empty"];
+const CONTENDERS: [&str; 8] = [
+    "with_ptest",
+    "with_ptest_200",
+    "with_ptest_database",
+    "with_ptest_database_100",
+    "with_sqlx_test",
+    "with_sqlx_test_100",
+    "by_hand",
+    "empty",
+];
 const RUNNERS: [(&str, &[&str]); 2] = [("cargo test", &["test"]), ("cargo nextest run", &["nextest", "run"])];
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let rounds: usize = std::env::args().nth(1).map_or(Ok(5), |n| n.parse())?;
+    let mut arguments = std::env::args().skip(1);
+    let rounds: usize = arguments.next().map_or(Ok(5), |n| n.parse())?;
+    let named: Vec<String> = arguments.collect();
+    let contenders: Vec<&str> =
+        CONTENDERS.into_iter().filter(|name| named.is_empty() || named.iter().any(|n| n == name)).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    write_migrations(&root.join("../target/bench/migrations_200"), 200)?;
     let server = server_url()?;
     let by_hand = prepare_by_hand(&server, root)?;
     println!("{}\n", machine(&server)?);
     println!("| 216 tests | {} |", RUNNERS.map(|(name, _)| format!("{name}: median (min–max) s")).join(" | "));
     println!("|---|---|---|");
-    let mut times = vec![Vec::new(); CONTENDERS.len() * RUNNERS.len()];
+    let mut times = vec![Vec::new(); contenders.len() * RUNNERS.len()];
     // In turn, so that a machine that slows down slows all of them.
     for round in 0..=rounds {
-        for (c, contender) in CONTENDERS.iter().enumerate() {
+        for (c, contender) in contenders.iter().enumerate() {
             for (r, (_, runner)) in RUNNERS.iter().enumerate() {
                 let took = run(contender, runner, &server, &by_hand)?;
                 // The first round builds, and makes servers and templates.
@@ -36,7 +47,7 @@ fn main() -> Result<()> {
             }
         }
     }
-    for (c, contender) in CONTENDERS.iter().enumerate() {
+    for (c, contender) in contenders.iter().enumerate() {
         let cells: Vec<String> = (0..RUNNERS.len()).map(|r| cell(&mut times[c * RUNNERS.len() + r])).collect();
         println!("| {contender} | {} |", cells.join(" | "));
     }
@@ -70,31 +81,6 @@ fn cell(times: &mut [Duration]) -> String {
         }
         _ => "–".to_owned(),
     }
-}
-
-/// A schema of as many migrations: users, and tables that refer to them.
-fn write_migrations(folder: &Path, count: usize) -> Result<()> {
-    std::fs::create_dir_all(folder)?;
-    for n in 1..=count {
-        let (name, sql) = match n {
-            1 => (
-                "users".to_owned(),
-                "CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE);\n".to_owned(),
-            ),
-            n => (
-                format!("part_{n}"),
-                format!(
-                    "CREATE TABLE part_{n} (id bigserial PRIMARY KEY, user_id bigint NOT NULL REFERENCES users);\n\
-                     CREATE INDEX part_{n}_user ON part_{n} (user_id);\n"
-                ),
-            ),
-        };
-        let path = folder.join(format!("{n:04}_{name}.sql"));
-        if std::fs::read_to_string(&path).ok().as_deref() != Some(&sql) {
-            std::fs::write(path, sql)?;
-        }
-    }
-    Ok(())
 }
 
 /// The server that all contenders share: the user's, else ptest's own, which is asked where it listens.

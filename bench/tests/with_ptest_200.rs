@@ -1,4 +1,4 @@
-//! `#[ptest::db_test]`, two hundred migrations, which the runner writes.
+//! `#[ptest::db_test]`, two hundred migrations.
 
 macro_rules! tests {
     ($($name:ident)*) => {
