@@ -5,6 +5,7 @@
 //! | `PTEST_DATABASE_URL` | The server to test on: a `postgres://` URL, or `own` for one that ptest starts. The URL names a server; ptest makes its own databases there and never touches the one that is named. | `DATABASE_URL` decides |
 //! | `DATABASE_URL` | The same, except for `own`. A URL of another scheme is ignored. | ptest starts a server |
 //! | what `url` of `ptest::database!` names | The server of that database, in the place of `DATABASE_URL`. | `DATABASE_URL` decides |
+//! | `PTEST_SINGLE_DATABASE` | The one database that ptest has on that server, where the user [may create none](#without-createdb): its name. It must be empty at first. | ptest makes its own databases |
 //! | `PTEST_PG_BIN` | The folder of `initdb` and `postgres`, for a server that ptest starts. | looked for in `PATH` and the usual folders |
 //! | `PTEST_DATA_DIR` | Where the data of a server that ptest starts are. In memory, as in `/dev/shm`, `isolation = "database"` costs less; each database takes eight megabytes there until it is dropped. | below `target/ptest` |
 //! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
@@ -41,6 +42,8 @@ use crate::test::Test;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) server: ServerChoice,
+    /// `PTEST_SINGLE_DATABASE`.
+    pub(crate) single_database: Option<String>,
     /// `PTEST_PG_BIN`.
     pub(crate) pg_bin: Option<PathBuf>,
     /// `PTEST_DATA_DIR`.
@@ -97,6 +100,7 @@ pub(crate) struct Origin {
 
 const PTEST_URL: &str = "PTEST_DATABASE_URL";
 const URL: &str = "DATABASE_URL";
+const SINGLE_DATABASE: &str = "PTEST_SINGLE_DATABASE";
 const IDLE_TIMEOUT: &str = "PTEST_IDLE_TIMEOUT";
 const KEEP: &str = "PTEST_KEEP";
 const LOG: &str = "PTEST_LOG";
@@ -133,6 +137,7 @@ impl Config {
         let temp_dir = temp_dir_of(set(TEMP_DIR));
         Ok(Config {
             server: server::named(&vars, cwd, &[PTEST_URL, URL])?,
+            single_database: set(SINGLE_DATABASE).map(|name| values::text(SINGLE_DATABASE, name)).transpose()?,
             pg_bin: set("PTEST_PG_BIN").map(|dir| cwd.join(dir)),
             data_dir: set("PTEST_DATA_DIR").map(|dir| cwd.join(dir)),
             path: set("PATH"),

@@ -180,7 +180,8 @@ impl Context {
             if let Some(interrupt) = postgres.interrupt() {
                 let _ = self.interrupt.set(interrupt);
             }
-            kept::sweep(&Config::get()?.target_dir, Some(postgres.server()));
+            let server = Some(postgres.server()).filter(|server| server.single.is_none());
+            kept::sweep(&Config::get()?.target_dir, server);
             // Where one fails, the slot is closed with the test, and as clean as ever.
             for fixture in self.test.fixtures {
                 crate::drivers::fixture::load(postgres, fixture).await?;
@@ -331,6 +332,7 @@ impl Postgres {
                 endpoint: server::Endpoint::Unix { folder: opened.folder.clone(), port: opened.port },
                 user: slot.server().user.clone(),
                 password: None,
+                single: None,
                 database: slot.database().to_owned(),
                 origin: "the test's sandbox".to_owned(),
             },

@@ -32,6 +32,8 @@ pub(crate) enum ErrorKind {
     #[error(transparent)]
     Lease(#[from] crate::lease::LeaseError),
     #[error(transparent)]
+    Single(#[from] crate::single::SingleError),
+    #[error(transparent)]
     Fixture(#[from] crate::drivers::fixture::FixtureError),
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
@@ -53,6 +55,7 @@ impl ErrorKind {
             ErrorKind::Server(e) => e.help(),
             ErrorKind::Template(e) => e.help(),
             ErrorKind::Lease(e) => e.help(),
+            ErrorKind::Single(e) => e.help(),
             ErrorKind::Fixture(e) => e.help(),
             ErrorKind::Run(e) => e.help(),
             #[cfg(feature = "sqlx-sqlite")]

@@ -23,6 +23,7 @@ mod runtime;
 mod sandbox;
 mod server;
 mod setup;
+mod single;
 mod socket;
 #[cfg(feature = "sqlx-sqlite")]
 mod sqlite;

@@ -32,6 +32,7 @@ mod sequences;
 mod servers;
 mod sessions;
 mod setups;
+mod single;
 mod target;
 mod templates;
 mod tidy;

@@ -92,6 +92,14 @@ impl Rerun {
         self
     }
 
+    /// Leaves out the tests whose names have one of these.
+    pub(crate) fn skip(mut self, names: &[&str]) -> Rerun {
+        for name in names {
+            self.command.args(["--skip", name]);
+        }
+        self
+    }
+
     pub(crate) fn current_dir(mut self, folder: &std::path::Path) -> Rerun {
         self.command.current_dir(folder);
         self

@@ -49,7 +49,7 @@ fn every_authentication_over_tcp_and_sockets() {
 }
 
 /// A line of `pg_hba.conf` for the socket, and one for TCP.
-fn rule(line: &str) -> String {
+pub(crate) fn rule(line: &str) -> String {
     let rest = line.split_once(' ').unwrap().1;
     let (database, rest) = rest.split_once(' ').unwrap();
     let (user, method) = rest.split_once(' ').unwrap();

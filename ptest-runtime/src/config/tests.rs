@@ -54,11 +54,17 @@ fn nothing_set_is_own_server() {
 
 #[test]
 fn plain_variables_are_read() {
-    let vars = [("PTEST_PG_BIN", "pg/bin"), ("PATH", "/a:/b"), ("NEXTEST_TEST_GLOBAL_SLOT", "7")];
+    let vars = [
+        ("PTEST_PG_BIN", "pg/bin"),
+        ("PATH", "/a:/b"),
+        ("NEXTEST_TEST_GLOBAL_SLOT", "7"),
+        ("PTEST_SINGLE_DATABASE", "ci"),
+    ];
     let config = from_vars(&vars).unwrap();
     assert_eq!(config.pg_bin, Some(Path::new(NOWHERE).join("pg/bin")));
     assert_eq!(config.path, Some("/a:/b".into()));
     assert_eq!(config.slot_hint, 7);
+    assert_eq!(config.single_database.as_deref(), Some("ci"));
     assert_eq!(from_vars(&[("NEXTEST_TEST_GLOBAL_SLOT", "none")]).unwrap().slot_hint, 0);
 }
 

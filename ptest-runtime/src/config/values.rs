@@ -8,8 +8,13 @@ use crate::audit::Severities;
 
 /// The severities of findings.
 pub(super) fn severities(variable: &'static str, value: OsString) -> Result<Severities, ConfigError> {
-    let text = value.into_string().map_err(|_| ConfigError::NotUnicode { variable })?;
+    let text = text(variable, value)?;
     Severities::parse(&text).map_err(|source| ConfigError::Audit { variable, text, source })
+}
+
+/// A name.
+pub(super) fn text(variable: &'static str, value: OsString) -> Result<String, ConfigError> {
+    value.into_string().map_err(|_| ConfigError::NotUnicode { variable })
 }
 
 /// The meaning of a variable that has few values.

@@ -27,6 +27,7 @@ use crate::lease::LeaseError;
 use crate::reaper;
 use crate::report::{Kept, Scene};
 use crate::server::Address;
+use crate::single::SingleError;
 use crate::template::Schema;
 use crate::test::Level;
 use keeper::Order;
@@ -50,6 +51,9 @@ static IDLE: Mutex<Option<HashMap<Address, Vec<mpsc::UnboundedSender<Order>>>>> 
 ///
 /// `level` is the default of its transactions.
 pub(crate) async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result<OwnDatabase> {
+    if let Some(database) = server.single.clone() {
+        return Err(SingleError::Isolation { database, user: server.user.clone() }.into());
+    }
     while let Some(orders) = idle(|all| all.get_mut(server)?.pop()) {
         match ask(server, schema, level, orders).await {
             // It lost its server while it was idle.

@@ -10,6 +10,7 @@ use crate::drivers::fixture::FixtureError;
 use crate::lease::LeaseError;
 use crate::run::RunError;
 use crate::server::{Address, DbError, QueryError, ServerError};
+use crate::single::SingleError;
 use crate::sqlite::SqliteError;
 use crate::template::migrations::MigrationsError;
 use crate::template::{ApplyError, Layout, TemplateError};
@@ -63,6 +64,8 @@ fn servers() {
         admin(QueryError::Db(db_error("53100", "No space left on device"))),
         admin(QueryError::Io(broken())),
         ServerError::TooOld { address: address(), version: "12.22".to_owned() },
+        ServerError::SingleOfNone,
+        refused("42501", "permission denied for database \"postgres\""),
     ]));
 }
 
@@ -118,6 +121,38 @@ fn migrations() {
         MigrationsError::BeforeWayUp { path: path("app/migrations/2_posts.sql") },
         MigrationsError::Toml { path: path("app/sqlx.toml"), source: Box::new(toml) },
         MigrationsError::TomlKey { path: path("app/sqlx.toml"), key: "migrate.dir".to_owned(), expected: "a string" },
+    ]));
+}
+
+#[test]
+fn single_databases() {
+    let (database, user) = (|| "app_ci".to_owned(), || "ada".to_owned());
+    let single = Address { single: Some("app_ci".to_owned()), ..*address() };
+    insta::assert_snapshot!(texts([
+        ErrorKind::Server(ServerError::Refused {
+            address: Box::new(single),
+            database: database(),
+            source: db_error("3D000", "database \"app_ci\" does not exist"),
+        }),
+        ErrorKind::Single(SingleError::Isolation { database: database(), user: user() }),
+        ErrorKind::Single(SingleError::Twice { database: database(), user: user() }),
+        ErrorKind::Single(SingleError::Keep { database: database() }),
+        ErrorKind::Single(SingleError::Foreign {
+            database: database(),
+            address: address(),
+            objects: "table public.customer and 7 more".to_owned(),
+        }),
+        ErrorKind::Single(SingleError::Rights {
+            database: database(),
+            user: user(),
+            grants: "GRANT CREATE ON SCHEMA public TO ada".to_owned(),
+        }),
+        ErrorKind::Single(SingleError::Apply {
+            verb: "migrate",
+            database: database(),
+            source: script("42601", "syntax error at or near \"tabel\""),
+        }),
+        ErrorKind::Single(SingleError::Held { database: database(), holder: "process 4711 of the server".to_owned() }),
     ]));
 }
 

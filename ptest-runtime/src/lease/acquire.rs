@@ -13,11 +13,11 @@ use crate::template::{self, Schema, slot_name};
 use crate::test::Level;
 
 /// The key of the lease. Advisory locks belong to one database, so the same key serves every slot.
-pub(super) const KEY: &str = "8100086310834958188";
+pub(crate) const KEY: &str = "8100086310834958188";
 
 /// The fence behind the sandbox's rules: if ptest's transaction were ever lost, the next write would fail. A start-up
 /// setting survives `RESET ALL`. No server-side timer may kill the backend between two statements of a client.
-const FENCE: [(&str, &str); 2] =
+pub(crate) const FENCE: [(&str, &str); 2] =
     [("default_transaction_read_only", "on"), ("idle_in_transaction_session_timeout", "0")];
 
 /// How long a server may take to let clients in.
@@ -46,7 +46,7 @@ impl<S> Attempt<S> {
 }
 
 /// A slot's connection: locked, its transaction open, its savepoint set.
-pub(super) struct Acquired {
+pub(crate) struct Acquired {
     pub(super) connection: Connection,
     pub(super) database: String,
     pub(super) constraints: Constraints,
@@ -114,16 +114,39 @@ async fn lock(
         return Ok(None);
     };
     let facts = text(&locked, 1).as_deref().and_then(Facts::read);
-    let sequences = Sequences::new(facts.as_ref(), notes, &database);
-    let constraints = match facts {
-        None => Constraints::Ask,
-        Some(Facts { deferrable: None, .. }) => Constraints::None,
-        Some(Facts { deferrable: Some(deferred), .. }) => Constraints::Known(deferred),
-    };
-    Ok(Some(Acquired { connection, database, constraints, proof, sequences }))
+    let note = notes.join(&database);
+    Ok(Some(Acquired::new(connection, database, facts, &note, proof)))
+}
+
+/// Begins ptest's transaction on a connection that has taken the lease.
+pub(crate) async fn begin(
+    server: &Address,
+    mut connection: Connection,
+    database: String,
+    facts: Option<Facts>,
+    note: &Path,
+) -> Result<Acquired, LeaseError> {
+    let sql = format!("{};SAVEPOINT {}", proof::begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT);
+    let rows = connection.query(&sql).await.map_err(|source| LeaseError::Lock {
+        database: database.clone(),
+        address: Box::new(server.clone()),
+        source,
+    })?;
+    let proof = Proof::read(rows.first()).ok_or(LeaseError::Gone)?;
+    Acquired::new(connection, database, facts, note, proof).restored(server).await
 }
 
 impl Acquired {
+    fn new(connection: Connection, database: String, facts: Option<Facts>, note: &Path, proof: Proof) -> Acquired {
+        let sequences = Sequences::new(facts.as_ref(), note);
+        let constraints = match facts {
+            None => Constraints::Ask,
+            Some(Facts { deferrable: None, .. }) => Constraints::None,
+            Some(Facts { deferrable: Some(deferred), .. }) => Constraints::Known(deferred),
+        };
+        Acquired { connection, database, constraints, proof, sequences }
+    }
+
     /// Restores the sequences after a test that was killed.
     async fn restored(mut self, server: &Address) -> Result<Acquired, LeaseError> {
         let which = match self.sequences.were_left() {

@@ -83,7 +83,7 @@ mod tests {
             panic!("slot {slot} is held");
         };
         let database = acquired.database.clone();
-        let mut keeper = Keeper::new(&server, acquired, reserved);
+        let mut keeper = Keeper::new(&server, acquired, Some(reserved));
 
         // What no client can do through the sandbox.
         let _ = keeper.backend_for_test().query("COMMIT").await;

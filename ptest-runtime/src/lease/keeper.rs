@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::report::Scene;
 use crate::sandbox::{Backend, Constraints, Lost, Options, Remains, Sandbox};
 use crate::server::{Address, Rows, ServerError};
+use crate::single;
 use crate::socket::Socket;
 use crate::test::Level;
 
@@ -30,11 +31,11 @@ pub(super) struct Keeper {
     constraints: Constraints,
     proof: Proof,
     sequences: Sequences,
-    _reserved: Reserved,
+    _reserved: Option<Reserved>,
 }
 
 impl Keeper {
-    pub(super) fn new(server: &Address, acquired: Acquired, reserved: Reserved) -> Self {
+    pub(super) fn new(server: &Address, acquired: Acquired, reserved: Option<Reserved>) -> Self {
         Keeper {
             server: server.clone(),
             backend: Some(Backend::new(acquired.connection, server.clone())),
@@ -197,7 +198,10 @@ impl Keeper {
             None => return Ok(Some(Loss::Broken("the lease was lost".to_owned()))),
         }
         self.sequences.remove_note();
-        let worn = bloat::is_due(answers.logged) && bloat::is_bloated(backend, &self.database).await?;
+        // There is no clone to take the place of the single database.
+        let worn = self.server.single.is_none()
+            && bloat::is_due(answers.logged)
+            && bloat::is_bloated(backend, &self.database).await?;
         Ok(worn.then_some(Loss::Worn))
     }
 
@@ -248,6 +252,8 @@ impl Keeper {
                 drop(self.backend.take());
                 Ok(())
             }
+            // While its lock is still held.
+            _ if self.server.single.is_some() => single::spoil(&self.server).await,
             Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => self.detach(loss).await,
         };
         if let Err(error) = detached {

@@ -24,6 +24,7 @@ mod registry;
 mod sequences;
 mod slot;
 
+pub(crate) use acquire::{Acquired, FENCE, KEY, begin};
 pub(crate) use detach::rename;
 pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::{lease, release};

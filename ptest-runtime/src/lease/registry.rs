@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::acquire::Attempt;
 use super::{LeaseError, Slot};
 use crate::server::Address;
+use crate::single;
 use crate::template::Schema;
 
 /// Slots beyond this number mean that something else is wrong.
@@ -27,8 +28,12 @@ struct Registry {
 
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
-/// Leases a slot: an idle one of this process, else the first free one on the server, from `first` on.
+/// Leases a slot: an idle one of this process, else the first free one on the server, from `first` on; where there is a
+/// single database, that one, when its turn has come.
 pub(crate) async fn lease(server: &Address, schema: &Schema, first: u32) -> crate::Result<Slot> {
+    if let Some(database) = &server.single {
+        return single::lease(server, schema, database).await;
+    }
     let key = (server.clone(), schema.fingerprint.clone());
     if let Some(slot) = with(|r| r.idle.get_mut(&key)?.pop()) {
         return Ok(slot);
@@ -80,11 +85,14 @@ async fn attempt(
     make: bool,
 ) -> crate::Result<Option<Attempt<Slot>>> {
     let Some(reserved) = Reserved::take(key, number) else { return Ok(None) };
-    Slot::acquire(server, schema, reserved, make).await.map(Some)
+    Slot::acquire(server, schema, Some(reserved), make).await.map(Some)
 }
 
 /// Takes a clean slot back for the next test of this process.
-pub(crate) fn release(slot: Slot) {
+pub(crate) fn release(mut slot: Slot) {
+    if let Some(turn) = slot.take_turn() {
+        return turn.pass_on(slot);
+    }
     let key = (slot.server().clone(), slot.fingerprint().to_owned());
     with(|r| r.idle.entry(key).or_default().push(slot));
 }

@@ -29,13 +29,13 @@ pub(super) enum Which {
 }
 
 impl Sequences {
-    /// The sequences of a slot. Without facts of its template, all of them count as never called there.
-    pub(super) fn new(facts: Option<&Facts>, folder: &Path, database: &str) -> Self {
+    /// The sequences of a slot, and the file of its note. Without facts of its template, all of them count as never called there.
+    pub(super) fn new(facts: Option<&Facts>, note: &Path) -> Self {
         let moved = match facts {
             Some(facts) => facts.sequences.clone(),
             None => Some(String::new()),
         };
-        Sequences { moved, note: Note { path: folder.join(database), file: None } }
+        Sequences { moved, note: Note { path: note.to_owned(), file: None } }
     }
 
     /// The statement that restores them; `None`: there is none.

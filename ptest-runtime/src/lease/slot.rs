@@ -14,6 +14,7 @@ use crate::audit::Finding;
 use crate::report::{Kept, Scene};
 use crate::sandbox::{Activity, Lost, Options, Record, Watch};
 use crate::server::Address;
+use crate::single::{self, Turn};
 use crate::template::Schema;
 
 /// A leased slot. Dropping it gives the database up: the backend's connection ends, and the server rolls back.
@@ -24,6 +25,8 @@ pub(crate) struct Slot {
     server: Address,
     fingerprint: String,
     orders: mpsc::UnboundedSender<Order>,
+    /// The test's turn on the single database.
+    turn: Option<Turn>,
 }
 
 /// What the slot's thread is told.
@@ -104,10 +107,10 @@ impl Slot {
     pub(super) async fn acquire(
         server: &Address,
         schema: &Schema,
-        reserved: Reserved,
+        reserved: Option<Reserved>,
         make: bool,
     ) -> crate::Result<Attempt<Slot>> {
-        let number = reserved.number();
+        let number = reserved.as_ref().map_or(0, Reserved::number);
         let (orders, inbox) = mpsc::unbounded_channel();
         let (ready, acquired) = oneshot::channel();
         let (server_, schema_) = (server.clone(), schema.clone());
@@ -118,7 +121,23 @@ impl Slot {
             .map_err(crate::Error::other)?;
         let attempt = acquired.await.map_err(|_| LeaseError::Gone)??;
         let fingerprint = schema.fingerprint.clone();
-        Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders }))
+        Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders, turn: None }))
+    }
+
+    /// Waits for the single database, which is slot 0.
+    pub(crate) async fn acquire_single(server: &Address, schema: &Schema) -> crate::Result<Slot> {
+        match Slot::acquire(server, schema, None, false).await? {
+            Attempt::Leased(slot) => Ok(slot),
+            Attempt::Held | Attempt::Missing => Err(LeaseError::Gone.into()),
+        }
+    }
+
+    pub(crate) fn with_turn(self, turn: Turn) -> Slot {
+        Slot { turn: Some(turn), ..self }
+    }
+
+    pub(super) fn take_turn(&mut self) -> Option<Turn> {
+        self.turn.take()
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -176,7 +195,7 @@ impl From<Lost> for Loss {
 fn hold(
     server: &Address,
     schema: &Schema,
-    reserved: Reserved,
+    reserved: Option<Reserved>,
     make: bool,
     notes: &Path,
     ready: oneshot::Sender<crate::Result<Attempt<Arc<str>>>>,
@@ -188,7 +207,11 @@ fn hold(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let attempt = acquire::try_slot(server, schema, reserved.number(), make, notes).await;
+        let attempt = match (&server.single, &reserved) {
+            (Some(database), _) => single::acquire(server, schema, database, notes).await.map(Attempt::Leased),
+            (None, Some(reserved)) => acquire::try_slot(server, schema, reserved.number(), make, notes).await,
+            (None, None) => Ok(Attempt::Held),
+        };
         if let Ok(Attempt::Leased(acquired)) = attempt {
             let database: Arc<str> = acquired.database.as_str().into();
             if ready.send(Ok(Attempt::Leased(database))).is_ok() {

@@ -117,8 +117,9 @@ impl fmt::Display for Shown<'_> {
             if with_sql || postgres.kept.is_some() {
                 let slot = postgres.slot.map_or("the test's own".to_owned(), |slot| format!("slot {slot}"));
                 writeln!(f, "  database {} ({slot}) of {}", postgres.database, postgres.server)?;
+                let unkeepable = postgres.scene.is_empty() || postgres.server.single.is_some();
                 let open = |name: &str| postgres.open_line(name);
-                self.write_kept(f, config, postgres.kept.as_ref(), postgres.scene.is_empty(), open)?;
+                self.write_kept(f, config, postgres.kept.as_ref(), unkeepable, open)?;
             }
         }
         #[cfg(feature = "sqlx-sqlite")]
@@ -136,7 +137,7 @@ impl Shown<'_> {
         f: &mut fmt::Formatter<'_>,
         config: &Config,
         kept: Option<&Kept>,
-        idle: bool,
+        unkeepable: bool,
         open: impl Fn(&str) -> String,
     ) -> fmt::Result {
         match kept {
@@ -147,7 +148,7 @@ impl Shown<'_> {
                 open(name)
             ),
             Some(Kept::Not(why)) => writeln!(f, "  it could not be kept: {why}"),
-            None if self.failed && config.keep == Keep::None && !idle => writeln!(
+            None if self.failed && config.keep == Keep::None && !unkeepable => writeln!(
                 f,
                 "  nothing of it is left; to look at what the test did, keep it:\n    PTEST_KEEP=failed {} {}",
                 config.runner,

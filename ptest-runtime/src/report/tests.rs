@@ -13,6 +13,7 @@ static TEST: Test = Test::new("app::users::registers_twice", "/app");
 fn config(keep: Keep) -> &'static Config {
     Box::leak(Box::new(Config {
         server: ServerChoice::Own,
+        single_database: None,
         pg_bin: None,
         data_dir: None,
         path: None,

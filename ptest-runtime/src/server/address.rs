@@ -17,11 +17,13 @@ pub(crate) struct Address {
     /// The database that the URL names: ptest never touches it, but may send administrative statements through it
     /// where there is no database `postgres`.
     pub(crate) database: String,
+    /// The one database that ptest has there; `None`: it makes its own.
+    pub(crate) single: Option<String>,
     /// Where the address came from, for error messages.
     pub(crate) origin: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
     /// The folder of the socket `.s.PGSQL.<port>`.
     Unix {
@@ -81,6 +83,7 @@ impl Address {
             database: database.unwrap_or_else(|| user.clone()),
             user,
             password,
+            single: None,
             origin: origin.to_owned(),
         })
     }

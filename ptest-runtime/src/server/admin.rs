@@ -7,7 +7,8 @@ use super::{Address, Connection, QueryError, Rows, ServerError};
 /// The oldest server that ptest uses (`server_version_num`).
 const OLDEST: u32 = 130_000;
 
-/// A connection to a database that is none of ptest's: `postgres`, else the one that the URL names.
+/// A connection to a database that is none of ptest's: `postgres`, else the one that the URL names. Where there is a single
+/// database, to that one: the user may be let into no other.
 #[derive(Debug)]
 pub(crate) struct Admin {
     connection: Connection,
@@ -20,10 +21,11 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) async fn open(address: &Address) -> Result<Admin, ServerError> {
-        let connection = match Connection::open(address, "postgres", &[]).await {
+        let connection = match Connection::open(address, address.single.as_deref().unwrap_or("postgres"), &[]).await {
             Err(e)
                 if matches!(e.code(), Some("3D000" | "42501" | "28000" | "55000"))
-                    && address.database != "postgres" =>
+                    && address.database != "postgres"
+                    && address.single.is_none() =>
             {
                 Connection::open(address, &address.database, &[]).await?
             }

@@ -14,7 +14,11 @@ static IN_USE: Mutex<Option<OwnServer>> = Mutex::new(None);
 /// [`revive`] it.
 pub(crate) fn find(config: &Config, choice: &ServerChoice) -> Result<Address, ServerError> {
     match choice {
-        ServerChoice::Url { url, origin } => Address::from_url(url, &origin.to_string()),
+        ServerChoice::Url { url, origin } => {
+            let single = config.single_database.clone();
+            Ok(Address { single, ..Address::from_url(url, &origin.to_string())? })
+        }
+        ServerChoice::Own if config.single_database.is_some() => Err(ServerError::SingleOfNone),
         ServerChoice::Own => {
             let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
             match &*in_use {
@@ -56,6 +60,7 @@ fn address(server: &OwnServer) -> Address {
         user: "postgres".to_owned(),
         password: None,
         database: "postgres".to_owned(),
+        single: None,
         origin: super::address::OWN.to_owned(),
     }
 }

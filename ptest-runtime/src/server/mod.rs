@@ -24,6 +24,8 @@ pub(crate) enum ServerError {
     Url { origin: String, reason: String },
     #[error("cannot use the URL in {origin}: it demands TLS, which ptest does not speak")]
     Tls { origin: String },
+    #[error("cannot use PTEST_SINGLE_DATABASE, for no URL names its server")]
+    SingleOfNone,
     #[error("cannot connect to the PostgreSQL server at {address} (from {})", address.origin)]
     Connect { address: Box<Address>, source: io::Error },
     #[error("cannot connect to database `{database}` at {address} (from {})", address.origin)]
@@ -50,17 +52,40 @@ impl ServerError {
             ServerError::Tls { .. } => {
                 Some("use sslmode=prefer or disable; test data needs a server on a trusted network".to_owned())
             }
+            ServerError::SingleOfNone => Some(
+                "set DATABASE_URL to that server; or unset PTEST_SINGLE_DATABASE, and ptest starts a server of its own, \
+                 where it makes its databases itself"
+                    .to_owned(),
+            ),
             ServerError::Connect { address, .. } => {
                 Some(format!("start that server, or correct {}; or {own}", address.origin))
             }
-            ServerError::Refused { address, source, .. } => Some(match source.code.as_str() {
+            ServerError::Refused { address, database, source } => Some(match source.code.as_str() {
+                "3D000" if address.single.as_ref() == Some(database) => format!(
+                    "let a superuser of that server make it, empty: CREATE DATABASE {} OWNER {}; or correct \
+                     PTEST_SINGLE_DATABASE",
+                    quote_ident(database),
+                    quote_ident(&address.user)
+                ),
+                "42501" => format!(
+                    "let the user in: GRANT CONNECT ON DATABASE {} TO {}, run by its owner or a superuser; or {own}",
+                    quote_ident(database),
+                    quote_ident(&address.user)
+                ),
                 "28P01" | "28000" => format!("correct the user or the password in {}", address.origin),
                 "53300" => "run fewer tests at once, or raise max_connections on that server".to_owned(),
                 _ => format!("correct {}; or {own}", address.origin),
             }),
-            ServerError::Admin { address, source: QueryError::Db(source), .. } => Some(match source.code.as_str() {
+            ServerError::Admin { address, statement, source: QueryError::Db(source) } => Some(match &*source.code {
+                "42501" if statement.starts_with("CREATE DATABASE") => format!(
+                    "let the user make databases: ALTER ROLE {} CREATEDB, run by a superuser of that server. Without \
+                     that right, name one empty database in PTEST_SINGLE_DATABASE: tests then wait for one another, \
+                     each change of the migrations builds it anew, and isolation = \"database\" needs another server; \
+                     or {own}",
+                    quote_ident(&address.user)
+                ),
                 "42501" => format!(
-                    "let the user make databases: ALTER ROLE {} CREATEDB, run by a superuser of that server; or {own}",
+                    "let a superuser of that server give {} the right that its words name; or {own}",
                     quote_ident(&address.user)
                 ),
                 "53100" => DISK_FULL.to_owned(),

@@ -55,7 +55,7 @@ impl ApplyError {
 }
 
 /// Brings the schema into a database that has what is beneath it.
-pub(super) async fn migrate(address: &Address, database: &str, schema: &Schema) -> Result<(), ApplyError> {
+pub(crate) async fn migrate(address: &Address, database: &str, schema: &Schema) -> Result<(), ApplyError> {
     match &schema.source {
         Source::Empty => Ok(()),
         Source::Folder(folder) => {

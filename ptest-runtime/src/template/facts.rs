@@ -38,7 +38,7 @@ impl Facts {
 }
 
 /// Gathers the facts of a template under construction.
-pub(super) async fn gather(address: &Address, name: &str) -> Result<String, ServerError> {
+pub(crate) async fn gather(address: &Address, name: &str) -> Result<String, ServerError> {
     let mut connection = Connection::open(address, name, &[]).await?;
     let rows = connection.query(&format!("{SEQUENCES};{GATHER}")).await.map_err(|source| ServerError::Admin {
         address: Box::new(address.clone()),

@@ -19,7 +19,7 @@ pub(crate) mod settings;
 
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use apart::apart;
-pub(crate) use apply::{ApplyError, run_script};
+pub(crate) use apply::{ApplyError, migrate, run_script};
 pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, lock_clone_sql};
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use layout::Layout;

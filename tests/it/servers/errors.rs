@@ -59,6 +59,7 @@ fn no_right_to_create_databases() {
     let outcome = on(&server.tcp("guest"), &[NAME]).run();
     outcome.failed().says("(from PTEST_DATABASE_URL)").says("permission denied to create database (SQLSTATE 42501)");
     outcome.says("help: let the user make databases: ALTER ROLE \"guest\" CREATEDB");
+    outcome.says("name one empty database in PTEST_SINGLE_DATABASE: tests then wait for one another");
 }
 
 #[test]
