@@ -341,6 +341,10 @@ fn discard_all_is_one_sessions(url: PgUrl) {
     );
     assert_eq!(show(&a.until_ready()), "1 2 DISCARD ALL 34000! I");
     assert_eq!(a.pipeline(&["show work_mem", "discard all"]), "(4MB) SHOW 25001! I");
+    // It is committed before the statement that follows it in the batch.
+    a.query("set work_mem = '5MB'");
+    assert_eq!(a.pipeline(&["discard all", "select 1/0"]), "DISCARD ALL 22012! I");
+    assert_eq!(a.query("show work_mem"), "(4MB) SHOW I");
     // What deadpool sends to a connection that comes back.
     let clean = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
                  SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;";
@@ -493,11 +497,22 @@ fn a_cancel_request_hits_only_its_own_session(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_session_that_had_temporary_objects_keeps_nothing_of_its_open_transaction(url: PgUrl) {
+    let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    a.query("create table kept (a int); create temp table t (a int)");
+    assert_eq!(a.query("begin; insert into kept values (1)"), "BEGIN INSERT 0 1 T");
+    a.send(&frame(b'X', b""));
+    assert!(a.next().is_none());
+    assert_eq!(b.query("select count(*) from kept"), "(0) SELECT 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn temporary_objects_end_with_their_session(url: PgUrl) {
     for _ in 0..2 {
         let mut a = Wire::connect(url.as_str());
         assert_eq!(a.query("create temp table t (a int); insert into t values (1)"), "CREATE TABLE INSERT 0 1 I");
         assert_eq!(a.query("create type pg_temp.mood as enum ('sad')"), "CREATE TYPE I");
+        assert_eq!(a.query("declare h cursor with hold for select 1"), "DECLARE CURSOR I");
         a.send(&frame(b'X', b""));
         assert!(a.next().is_none());
     }

@@ -141,7 +141,8 @@ impl Backend {
         Ok(Ok(()))
     }
 
-    fn undo_leftover(&mut self) {
+    /// Undoes what the last client has left open.
+    pub(super) fn undo_leftover(&mut self) {
         if std::mem::take(&mut self.leftover) {
             self.link.commands(control::UNDO);
         }

@@ -234,9 +234,9 @@ fn defer_again(known: Option<&str>) -> String {
     )
 }
 
-/// What a server does at the end of a session. A table that a held cursor keeps busy stays.
-pub(super) const DISCARD_TEMPORARY: &str =
-    "DO $_ptest$ BEGIN EXECUTE 'DISCARD TEMP'; EXCEPTION WHEN OTHERS THEN NULL; END $_ptest$";
+/// What a server does at the end of a session. Held cursors go first: they keep their tables busy.
+pub(super) const DISCARD_TEMPORARY: &str = "CLOSE ALL; \
+    DO $_ptest$ BEGIN EXECUTE 'DISCARD TEMP'; EXCEPTION WHEN OTHERS THEN NULL; END $_ptest$";
 
 /// The commands of a rollback.
 pub(super) fn undo() -> Vec<String> {

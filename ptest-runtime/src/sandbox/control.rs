@@ -271,7 +271,10 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
             refuse(Report::error("25001", "DISCARD ALL cannot be executed within a pipeline"), belief)
         }
         (Kind::DiscardAll, Idle) if alone => {
-            replaced(discard_all(ground), "DISCARD ALL", Belief::new(*ground.initial_defaults))
+            let mut commands = discard_all(ground);
+            // What no transaction block may hold, a server commits at once, before the Sync.
+            commands.extend(KEEP.iter().filter(|_| !whole).map(|&command| command.to_owned()));
+            replaced(commands, "DISCARD ALL", Belief::new(*ground.initial_defaults))
         }
         (Kind::Prepare { name } | Kind::Execute { name }, _) => own_name(name, sql, belief, ground),
         (Kind::Deallocate { name: Some(name) }, _) => own_name(name, sql, belief, ground),

@@ -30,8 +30,8 @@
 //!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
 //!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which never fire.
-//! - Temporary tables, held cursors and session-level advisory locks are shared by the sessions of a test; the tables go
-//!   when no session is left that may have made some. Prepared statements are not shared, but stand in
+//! - Temporary tables, held cursors and session-level advisory locks are shared by the sessions of a test; tables and
+//!   cursors go when no session is left that may have made some. Prepared statements are not shared, but stand in
 //!   `pg_prepared_statements` under their names on the backend.
 //! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
 //!   functions. A setting of a client's own making is empty where it would be null once another session has had it.

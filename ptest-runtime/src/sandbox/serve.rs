@@ -86,6 +86,8 @@ impl Shared {
         }
         tokio::select! {
             mut turn = self.turns.wait() => {
+                // A transaction that its client has left open must not be kept with it.
+                turn.undo_leftover();
                 turn.link.commands(commit::DISCARD_TEMPORARY);
                 turn.link.commands(&control::KEEP.join(";"));
                 if let Err(error) = turn.flush().await {

@@ -65,7 +65,7 @@ pub(super) struct Session {
     pub(super) touched: bool,
     /// The session is on a visit: commits are the holder's.
     pub(super) visiting: bool,
-    /// It may have temporary objects.
+    /// It may have temporary objects, or held cursors.
     pub(super) temporary: bool,
     /// Statements of other sessions in this one's transaction.
     pub(super) visits: Visits,
@@ -401,7 +401,8 @@ impl Session {
         }
         self.undone.extend(self.visits.statement(statement, text, self.belief.block == Block::Failed));
         let mut duties = self.duties.borrow_mut();
-        if statement.hints.contains(Hints::TEMP) && !std::mem::replace(&mut self.temporary, true) {
+        let held = matches!(statement.kind, Kind::Declare { hold: true, .. });
+        if (held || statement.hints.contains(Hints::TEMP)) && !std::mem::replace(&mut self.temporary, true) {
             duties.temporary_of += 1;
         }
         duties.note(statement, text);

@@ -1,6 +1,6 @@
 //! Random conversations.
 
-use super::{Batch, Conversation, Extended, Turn};
+use super::{Batch, Conversation, Extended, SESSIONS, Turn};
 
 /// Numbers that a seed determines (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
@@ -28,7 +28,7 @@ pub(crate) fn conversation(random: &mut Random) -> Conversation {
     (0..2 + random.below(6))
         .map(|_| {
             if random.one_in(4) {
-                session = 1 - session;
+                session = random.below(SESSIONS);
             }
             turn(random, session)
         })
@@ -37,6 +37,10 @@ pub(crate) fn conversation(random: &mut Random) -> Conversation {
 
 fn turn(random: &mut Random, session: usize) -> Turn {
     let mut turn = Turn { session, batches: Vec::new(), copy: Vec::new(), copy_fails: random.one_in(4) };
+    if random.one_in(25) {
+        turn.batches.push(Batch::HangUp(random.one_in(2)));
+        return turn;
+    }
     if random.one_in(12) {
         turn.copy =
             (0..random.below(3)).map(|_| random.pick(&["7\tx\n", "8\ty\n", "1\tz\n", "oops\n", "9\t"])).collect();

@@ -1,6 +1,8 @@
 //! A conversation with both sides, and their differences.
 
-use super::{Batch, Conversation, Extended, Turn};
+use std::net::Shutdown;
+
+use super::{Batch, Conversation, Extended, SESSIONS, Turn};
 use crate::wire::{self, Message, Wire, bind, execute, frame, parse_message, query};
 
 /// A database without ptest, on the server of a sandbox.
@@ -12,7 +14,7 @@ pub(crate) struct Plain {
 
 impl Plain {
     /// `None`: there is no local way to the server.
-    pub(crate) fn beside(sandbox: &str) -> Option<Plain> {
+    pub(crate) fn beside(sandbox: &str, number: u64) -> Option<Plain> {
         let mut wire = Wire::connect(sandbox);
         let mut ask = |sql: &str| {
             wire.send(&query(sql));
@@ -25,7 +27,7 @@ impl Plain {
             .map(str::trim)
             .find(|f| std::path::Path::new(&format!("{f}/.s.PGSQL.{port}")).exists())?;
         let at = |database: &str| format!("postgres://{user}@{}:{port}/{database}", folder.replace('/', "%2F"));
-        let name = format!("plain_{}", std::process::id());
+        let name = format!("plain_{}_{number}", std::process::id());
         let admin = at("postgres");
         let (mut wire, hello) = Wire::start(&admin, &[]);
         if hello.last()?.tag != b'Z' {
@@ -45,14 +47,21 @@ impl Drop for Plain {
     }
 }
 
-/// Two sessions on either side.
+/// The same sessions on either side.
 pub(crate) struct Pair<'a> {
     plain: &'a Plain,
     sandbox: &'a str,
-    sides: [Vec<Wire>; 2],
-    /// The status of each session, the same on both sides.
-    status: [u8; 2],
+    sessions: Vec<Session>,
     runs: usize,
+}
+
+/// A session with the server, and one with the sandbox.
+struct Session {
+    sides: [Wire; 2],
+    /// The status, the same on both sides.
+    status: u8,
+    /// Something has been sent since it was as new.
+    used: bool,
 }
 
 impl<'a> Pair<'a> {
@@ -64,66 +73,106 @@ impl<'a> Pair<'a> {
             wire.query("create table child (parent int references parent deferrable initially deferred)");
             wire.query("insert into parent values (1)");
         }
-        Pair { plain, sandbox, sides: [Vec::new(), Vec::new()], status: [b'I'; 2], runs: 0 }
+        Pair { plain, sandbox, sessions: Vec::new(), runs: 0 }
     }
 
-    /// Has the conversation on both sides; returns how they differ first.
+    /// Has the conversation on both sides, and cleans up; returns how they differ first.
     pub(crate) fn run(&mut self, conversation: &Conversation) -> Option<String> {
         if self.runs.is_multiple_of(50) {
-            self.sides = [&self.plain.url, self.sandbox].map(|url| (0..2).map(|_| Wire::connect(url)).collect());
-            self.status = [b'I'; 2];
+            let connect = || [&self.plain.url, self.sandbox].map(Wire::connect);
+            self.sessions = (0..SESSIONS).map(|_| Session { sides: connect(), status: b'I', used: true }).collect();
         }
         self.runs += 1;
-        let difference = self.reset().or_else(|| self.compare(conversation));
-        if difference.is_some() {
+        let difference = self.compare(conversation);
+        // Also after a difference: what is left must not be seen by the next.
+        let left = self.reset();
+        if difference.is_some() || left.is_some() {
             self.runs = 0;
         }
-        difference
+        difference.or(left)
     }
 
+    /// Makes both sides as they were at first, in one round trip.
     fn reset(&mut self) -> Option<String> {
-        (0..2).find_map(|session| self.roll_back(session)).or_else(|| {
-            let both = |sql| (0..2).map(move |session| (session, sql));
-            both("discard all").chain(both("delete from child; delete from t")).find_map(|(session, sql)| {
-                let answers = [0, 1].map(|side| self.sides[side][session].query(sql));
-                let idle = answers.iter().all(|answer| answer.ends_with('I'));
-                (!idle).then(|| format!("reset with {sql}: {answers:?}"))
+        let used: Vec<_> = self.sessions.iter_mut().filter(|session| session.used).collect();
+        let last = used.len().wrapping_sub(1);
+        let all: Vec<_> = used
+            .into_iter()
+            .enumerate()
+            .map(|(i, session)| {
+                let rollback = (session.status != b'I').then_some("rollback");
+                let delete = (i == last).then_some("delete from child; delete from t");
+                let queries: Vec<_> = rollback.into_iter().chain(["discard all"]).chain(delete).collect();
+                let out: Vec<u8> = queries.iter().flat_map(|sql| query(sql)).collect();
+                session.sides.iter_mut().for_each(|wire| wire.send(&out));
+                (session, queries)
             })
+            .collect();
+        all.into_iter().find_map(|(session, queries)| {
+            (session.status, session.used) = (b'I', false);
+            let answers =
+                session.sides.each_mut().map(|wire| queries.iter().map(|_| wire.until_ready()).collect::<Vec<_>>());
+            let idle = answers.iter().flatten().all(|a| a.last().is_some_and(|m| m.body == b"I"));
+            let [plain, sandbox] = answers.map(|answers| answers.iter().flat_map(|a| normal(a)).collect());
+            different("reset", plain, sandbox).or_else(|| (!idle).then(|| "a reset that is none".to_owned()))
         })
-    }
-
-    /// Ends the transaction of a session, so that the other may go on: sessions of a sandbox take turns.
-    fn roll_back(&mut self, session: usize) -> Option<String> {
-        if std::mem::replace(&mut self.status[session], b'I') == b'I' {
-            return None;
-        }
-        let answers = [0, 1].map(|side| {
-            let wire = &mut self.sides[side][session];
-            wire.send(&query("rollback"));
-            normal(&wire.until_ready())
-        });
-        (answers[0] != answers[1]).then(|| format!("rollback of session {session}: {answers:?}"))
     }
 
     fn compare(&mut self, conversation: &Conversation) -> Option<String> {
         for (number, turn) in conversation.iter().enumerate() {
-            if let Some(difference) = self.roll_back(1 - turn.session) {
-                return Some(format!("before turn {number}: {difference}"));
+            for other in (0..SESSIONS).filter(|other| *other != turn.session) {
+                if let Some(difference) = self.sessions[other].roll_back() {
+                    return Some(format!("before turn {number}, in session {other}: {difference}"));
+                }
             }
-            let turn = without_dead_portals(turn, self.status[turn.session]);
-            let [plain, sandbox] = [0, 1].map(|side| take(&turn, &mut self.sides[side][turn.session]));
-            self.status[turn.session] = *plain.last().and_then(|m| m.body.first()).unwrap_or(&b'?');
-            let [plain, sandbox] = [plain, sandbox].map(|messages| normal(&messages));
-            if plain != sandbox {
-                return Some(format!(
-                    "turn {number}\n  server:  {}\n  sandbox: {}",
-                    plain.join("\n           "),
-                    sandbox.join("\n           ")
-                ));
+            let session = &mut self.sessions[turn.session];
+            session.used = true;
+            if let [Batch::HangUp(politely)] = turn.batches[..] {
+                session.hang_up(politely, [&self.plain.url, self.sandbox]);
+                continue;
+            }
+            let turn = without_dead_portals(turn, session.status);
+            let out: Vec<u8> = turn.batches.iter().flat_map(bytes).collect();
+            session.sides.iter_mut().for_each(|wire| wire.send(&out));
+            let [plain, sandbox] = session.sides.each_mut().map(|wire| receive(&turn, wire));
+            session.status = *plain.last().and_then(|m| m.body.first()).unwrap_or(&b'?');
+            let difference = different(&format!("turn {number}"), normal(&plain), normal(&sandbox));
+            if difference.is_some() {
+                return difference;
             }
         }
         None
     }
+}
+
+impl Session {
+    /// Ends the transaction of a session, so that another may go on: sessions of a sandbox take turns.
+    fn roll_back(&mut self) -> Option<String> {
+        if std::mem::replace(&mut self.status, b'I') == b'I' {
+            return None;
+        }
+        self.sides.iter_mut().for_each(|wire| wire.send(&query("rollback")));
+        let [plain, sandbox] = self.sides.each_mut().map(|wire| normal(&wire.until_ready()));
+        different("rollback", plain, sandbox)
+    }
+
+    /// Ends both connections, waits until either side has seen it, and makes new ones.
+    fn hang_up(&mut self, politely: bool, urls: [&str; 2]) {
+        for wire in &mut self.sides {
+            match politely {
+                true => wire.send(&frame(b'X', b"")),
+                false => wire.stream.shutdown(Shutdown::Write).unwrap(),
+            }
+            while wire.next().is_some() {}
+        }
+        self.sides = urls.map(Wire::connect);
+        self.status = b'I';
+    }
+}
+
+fn different(at: &str, plain: Vec<String>, sandbox: Vec<String>) -> Option<String> {
+    let lines = |messages: &[String]| messages.join("\n           ");
+    (plain != sandbox).then(|| format!("{at}\n  server:  {}\n  sandbox: {}", lines(&plain), lines(&sandbox)))
 }
 
 /// A server (15.18) crashes when a portal is described or run whose transaction has failed since it was bound.
@@ -148,10 +197,8 @@ fn without_dead_portals(turn: &Turn, status: u8) -> Turn {
     turn
 }
 
-/// Sends a turn, and returns all answers.
-fn take(turn: &Turn, wire: &mut Wire) -> Vec<Message> {
-    let out: Vec<u8> = turn.batches.iter().flat_map(bytes).collect();
-    wire.send(&out);
+/// All answers to a turn that has been sent.
+fn receive(turn: &Turn, wire: &mut Wire) -> Vec<Message> {
     let mut messages = Vec::new();
     for batch in &turn.batches {
         while let Some(message) = wire.next() {
@@ -182,6 +229,7 @@ fn bytes(batch: &Batch) -> Vec<u8> {
             let number = |text: &str| [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
             frame(b'F', &[&154u32.to_be_bytes()[..], &[0, 0, 0, 2], &number("4"), &number(divisor), &[0, 0]].concat())
         }
+        Batch::HangUp(_) => Vec::new(),
         Batch::Extended(messages) => {
             let mut out: Vec<u8> = messages.iter().flat_map(message).collect();
             out.extend(frame(b'S', b""));

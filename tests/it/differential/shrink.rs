@@ -34,13 +34,13 @@ fn candidates(conversation: &Conversation) -> Vec<Conversation> {
             let parts = match batch {
                 Batch::Simple(statements) => statements.len(),
                 Batch::Extended(messages) => messages.len(),
-                Batch::Call(_) => 0,
+                Batch::Call(_) | Batch::HangUp(_) => 0,
             };
             for k in 0..parts {
                 without(&|c| match &mut c[i].batches[j] {
                     Batch::Simple(statements) => drop(statements.remove(k)),
                     Batch::Extended(messages) => drop(messages.remove(k)),
-                    Batch::Call(_) => {}
+                    Batch::Call(_) | Batch::HangUp(_) => {}
                 });
             }
         }
