@@ -8,19 +8,24 @@
 //! connected to any database of its fingerprint for a week: the reaper notes in the template's comment what the server
 //! counted, and since when; tests do nothing for it. Where the counters were reset, that counts as use.
 
+mod family;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::kept::KEPT;
-use crate::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
-use crate::template::{KEPT_MARK, MARK, PREFIX, template_name};
+use crate::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
+use crate::template::{PREFIX, template_name};
+use family::{Family, Kind, Note, marked_families};
 
 /// What has not been used for so long is dropped.
 const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How often tests with databases of their own have the reaper run.
 const PERIOD: Duration = Duration::from_secs(5 * 60);
+
+/// As many statements as the server runs without an answer on the way, for which a client that has gone would have to be there.
+const MOST_AT_ONCE: usize = 32;
 
 /// Where the note begins in a template's comment.
 pub(crate) const UNUSED_SINCE: &str = "; unused since ";
@@ -64,7 +69,7 @@ async fn run(server: &Address) -> Result<(), ServerError> {
 /// Drops what is garbage, and what has been unused for so long, of the fingerprints that match.
 async fn sweep(admin: &mut Admin, fingerprints: &str, unused: Duration) -> Result<(), ServerError> {
     let families = families(admin, fingerprints).await?;
-    let garbage: Vec<String> = families.values().flat_map(Family::garbage).map(drop_sql).collect();
+    let garbage: Vec<String> = families.values().flat_map(Family::garbage).map(|d| drop_sql(&d.name)).collect();
     if !garbage.is_empty() {
         // As one batch: also if this process ends now, the server drops it all.
         let mut done = match admin.send_batch(&garbage).await {
@@ -92,86 +97,26 @@ async fn sweep(admin: &mut Admin, fingerprints: &str, unused: Duration) -> Resul
     Ok(())
 }
 
-/// The databases of one fingerprint, whose template is ptest's beyond doubt.
-#[derive(Debug, Default)]
-struct Family {
-    databases: Vec<Database>,
-    /// What follows ptest's mark in the template's comment.
-    noted: String,
-    /// The server's time, in seconds.
-    now: u64,
-}
-
-#[derive(Debug)]
-struct Database {
-    name: String,
-    kind: Kind,
-    /// Whether it takes connections.
-    open: bool,
-    /// Whether it has backends, or prepared transactions.
-    busy: bool,
-    /// Whether the lock with its number is held.
-    locked: bool,
-    /// How often it was used, in a form that is only ever compared.
-    used: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Template,
-    Slot,
-    Spare,
-    Used,
-    /// A template under construction.
-    Build,
-    /// A slot that was given up.
-    Detached,
-    /// Kept for the user, since this time of the server's, in microseconds.
-    Kept(u64),
-    Foreign,
-}
-
-/// What to do about a family's note.
-#[derive(Debug, PartialEq, Eq)]
-enum Note {
-    /// Nothing has changed since, and not for long enough.
-    Fresh,
-    /// There was use: note it, in a new comment.
-    Write(String),
-    /// Nothing has changed for so long.
-    Unused,
-}
-
-impl Family {
-    fn garbage(&self) -> impl Iterator<Item = &str> {
-        let garbage = |d: &&Database| {
-            let dead = match d.kind {
-                Kind::Used => !d.locked,
-                // Its clone was never completed.
-                Kind::Spare => !d.open && !d.locked,
-                // Where there is a template, nobody builds one.
-                Kind::Build | Kind::Detached => true,
-                Kind::Kept(micros) => self.now.saturating_sub(micros / 1_000_000) >= KEPT.as_secs(),
-                Kind::Template | Kind::Slot | Kind::Foreign => false,
-            };
-            dead && !d.busy
-        };
-        self.databases.iter().filter(garbage).map(|d| d.name.as_str())
-    }
-
-    fn note(&self, unused: Duration) -> Note {
-        let used: Vec<&str> = self.databases.iter().map(|d| d.used.as_str()).collect();
-        let used = used.join(" ");
-        let in_use = self.databases.iter().any(|d| d.busy || d.locked);
-        let (kept, noted) = self.noted.split_once(UNUSED_SINCE).unwrap_or((&self.noted, ""));
-        match noted.split_once(": ") {
-            Some((since, then)) if then == used && !in_use => match since.parse::<u64>() {
-                Ok(since) if self.now.saturating_sub(since) >= unused.as_secs() => Note::Unused,
-                _ => Note::Fresh,
-            },
-            _ => Note::Write(format!("{MARK}{kept}{UNUSED_SINCE}{}: {used}", self.now)),
-        }
-    }
+/// Has the server drop what killed tests of a fingerprint left, some of it at least: it does so when this call has returned,
+/// and also when this process ends. Meanwhile that is locked, so nobody else sees to it.
+pub(crate) async fn relieve(server: &Address, fingerprint: &str) -> Result<(), ServerError> {
+    let mut admin = Admin::open(server).await?;
+    admin.outlive_client().await?;
+    let families = families(&mut admin, fingerprint).await?;
+    let used = families.values().flat_map(Family::garbage).filter(|d| d.kind == Kind::Used);
+    let names: Vec<String> = used.take(MOST_AT_ONCE).map(|d| quote_literal(&d.name)).collect();
+    // A notice to a client that has gone would end the batch.
+    let lock = format!(
+        "SET client_min_messages = error; \
+         SELECT name FROM unnest(ARRAY[{}]::text[]) AS name \
+         WHERE pg_catalog.pg_try_advisory_lock(('x' || right(name, 16))::bit(64)::bigint)",
+        names.join(", ")
+    );
+    let locked = admin.run(&lock).await?.into_iter().flatten().flatten();
+    let drops: Vec<String> = locked.map(|name| drop_sql(&name)).collect();
+    // Without an answer: whoever waits for it is a test.
+    let _ = admin.send_batch(&drops).await;
+    Ok(())
 }
 
 async fn families(admin: &mut Admin, fingerprints: &str) -> Result<BTreeMap<String, Family>, ServerError> {
@@ -199,56 +144,10 @@ async fn families(admin: &mut Admin, fingerprints: &str) -> Result<BTreeMap<Stri
     Ok(marked_families(admin.run(&sql).await?))
 }
 
-fn marked_families(rows: Rows) -> BTreeMap<String, Family> {
-    let mut families = BTreeMap::<String, Family>::new();
-    let mut marked = Vec::new();
-    for row in rows {
-        let Ok([name, open, busy, locked, used, comment, now]) = <[_; 7]>::try_from(row) else { continue };
-        let (Some(name), Some(now)) = (name, now.and_then(|now| now.parse().ok())) else { continue };
-        let Some((fingerprint, rest)) = name.strip_prefix(PREFIX).and_then(|name| name.split_once('_')) else {
-            continue;
-        };
-        let is = |value: Option<String>| value.as_deref() != Some("f");
-        let (fingerprint, mut kind) = (fingerprint.to_owned(), Kind::of(rest));
-        if matches!(kind, Kind::Kept(_)) && comment.as_deref() != Some(KEPT_MARK) {
-            kind = Kind::Foreign;
-        }
-        let family = families.entry(fingerprint.clone()).or_default();
-        family.now = now;
-        if let (Kind::Template, Some(noted)) = (kind, comment.as_deref().and_then(|text| text.strip_prefix(MARK))) {
-            family.noted = noted.to_owned();
-            marked.push(fingerprint);
-        }
-        let used = used.unwrap_or_default();
-        family.databases.push(Database { name, kind, open: is(open), busy: is(busy), locked: is(locked), used });
-    }
-    families.retain(|fingerprint, _| marked.contains(fingerprint));
-    families
-}
-
-impl Kind {
-    /// The kind of a database by what follows the fingerprint in its name.
-    fn of(rest: &str) -> Kind {
-        let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match rest.split('_').collect::<Vec<_>>()[..] {
-            ["template"] => Kind::Template,
-            [number] if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => Kind::Slot,
-            ["spare", number] if hex(number) && number.len() == 16 => Kind::Spare,
-            ["used", number] if hex(number) && number.len() == 16 => Kind::Used,
-            ["build", process, time] if hex(process) && hex(time) => Kind::Build,
-            ["detached", number] if hex(number) => Kind::Detached,
-            ["kept", micros] if hex(micros) && micros.len() == 16 => {
-                u64::from_str_radix(micros, 16).map_or(Kind::Foreign, Kind::Kept)
-            }
-            _ => Kind::Foreign,
-        }
-    }
-}
-
 /// Drops everything of a fingerprint, the template last and only if nothing else is left: it proves what they are.
 async fn drop_family(admin: &mut Admin, fingerprint: &str, family: &Family) -> Result<(), ServerError> {
     let template = template_name(fingerprint);
-    let garbage: Vec<&str> = family.garbage().collect();
+    let garbage: Vec<&str> = family.garbage().map(|d| d.name.as_str()).collect();
     for database in family.databases.iter().filter(|d| matches!(d.kind, Kind::Slot | Kind::Spare)) {
         // Never with FORCE. If somebody has connected meanwhile, this fails, and the rest is for another time.
         if !garbage.contains(&database.name.as_str()) && admin.try_run(&drop_sql(&database.name)).await.is_err() {

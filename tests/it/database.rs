@@ -1,10 +1,10 @@
 //! `isolation = "database"`: what only real transactions can do, and that nothing of it is left.
 
+mod killed;
+
 use std::time::Duration;
 
 use ptest::{PgUrl, TestDatabase};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, query, query_scalar};
 
@@ -165,85 +165,9 @@ fn a_timeout_ends_the_connections() {
     Rerun::test("database::takes_too_long").run().failed().says("did not end within");
 }
 
-/// Tests that are killed while they run, begin and end.
-mod killed {
-    use super::*;
-
-    macro_rules! tests {
-        ($($name:ident)*) => { $(
-            #[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
-            #[ignore = "run by another test"]
-            async fn $name(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {
-                println!("database: {}", database.name());
-                let traces: i64 = query_scalar("select count(*) from trace").fetch_one(&pool).await?;
-                assert_eq!(traces, 0, "of another test");
-                query("insert into trace values (1)").execute(&pool).await?;
-                // What the migrations set and granted is there, in a spare as in a clone made at once.
-                let set = "select current_setting('app.mode') || ', ' || current_setting('search_path')";
-                assert_eq!(query_scalar::<_, String>(set).fetch_one(&pool).await?, "it's a test, public, pg_temp");
-                let granted = "select has_database_privilege('public', current_database(), 'connect') \
-                               and not has_database_privilege('public', current_database(), 'temporary')";
-                assert!(query_scalar::<_, bool>(granted).fetch_one(&pool).await?);
-                Ok(())
-            }
-        )* };
-    }
-    tests!(a b c d e f g h i j k l);
-}
-
-/// Runs long enough for the reaper to do its work.
-#[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
-#[ignore = "run by another test"]
-async fn runs_while_the_reaper_does(_pool: PgPool) {
-    tokio::time::sleep(Duration::from_secs(1)).await;
-}
-
-#[ptest::db_test(migrations = false)]
-async fn killed_tests_leave_nothing_for_long(pool: PgPool) -> sqlx::Result<()> {
-    let seed: u64 = rand::rng().random();
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..12 {
-        let mut run = Rerun::module("database::killed::").threads(3).start();
-        for _ in 0..random.random_range(1..9) {
-            run.wait_for("database:");
-        }
-        tokio::time::sleep(Duration::from_micros(random.random_range(0..30_000))).await;
-        run.kill();
-    }
-    let outcome = Rerun::module("database::killed::").threads(3).run();
-    let name = outcome.passed().lines("database:")[0].to_owned();
-    let family = name.split("_used_").next().unwrap().to_owned();
-
-    // The reaper runs when it has not for a while.
-    let exe = std::env::current_exe().unwrap();
-    let target = exe.ancestors().find(|folder| folder.ends_with("target")).expect("the tests are built under target");
-    let _ = std::fs::remove_file(target.join("ptest/reaped"));
-    Rerun::test("database::runs_while_the_reaper_does").run().passed();
-    gone(&pool, &format!("^{family}_(used|build)_")).await?;
-    // The last batch drops a database before it makes a spare.
-    Rerun::test("database::killed::a").run().passed();
-    let spare = format!("^{family}_spare_[0-9a-f]{{16}}$");
-    until(&pool, &spare, |spares| spares > 0).await?;
-    gone(&pool, &format!("^{family}_used_")).await?;
-    let all = count(&pool, &format!("^{family}_")).await?;
-    let templates = count(&pool, &format!("^{family}_template.closed.$")).await?;
-    let spares = count(&pool, &spare).await?;
-    // As many as may begin at once, and each that is dropped may add one at the same time.
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as i64;
-    assert_eq!((all - spares, templates), (1, 1));
-    assert!((1..=cpus + 3).contains(&spares), "{spares} spares");
-    Ok(())
-}
-
 async fn gone(pool: &PgPool, names: &str) -> sqlx::Result<()> {
-    until(pool, names, |count| count == 0).await
-}
-
-/// Waits until there are so many databases with such a name: what happens off the path of tests happens soon.
-async fn until(pool: &PgPool, names: &str, enough: impl Fn(i64) -> bool) -> sqlx::Result<()> {
     for _ in 0..1000 {
-        if enough(count(pool, names).await?) {
+        if count(pool, names).await? == 0 {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -251,9 +175,6 @@ async fn until(pool: &PgPool, names: &str, enough: impl Fn(i64) -> bool) -> sqlx
     panic!("there are {} databases {names}", count(pool, names).await?);
 }
 
-/// How many databases have such a name; one that takes no connections has `(closed)` at its end.
 async fn count(pool: &PgPool, names: &str) -> sqlx::Result<i64> {
-    let sql =
-        "select count(*) from pg_database where datname || case when datallowconn then '' else '(closed)' end ~ $1";
-    query_scalar(sql).bind(names).fetch_one(pool).await
+    query_scalar("select count(*) from pg_database where datname ~ $1").bind(names).fetch_one(pool).await
 }

@@ -332,13 +332,29 @@ mod inner {
         listener.recv().await.map(drop)
     }
 
+    /// Two connections, of which one has locked a table; made before the test's time begins.
+    struct Blocked {
+        _holder: sqlx::Transaction<'static, sqlx::Postgres>,
+        waiter: sqlx::pool::PoolConnection<sqlx::Postgres>,
+    }
+
+    impl ptest::FromContext for Blocked {
+        async fn from_context(cx: &mut ptest::Context) -> ptest::Result<Self> {
+            let pool = PgPool::from_context(cx).await?;
+            let made = async {
+                pool.execute("create table t (a int)").await?;
+                let mut holder = pool.begin().await?;
+                holder.execute("lock table t").await?;
+                Ok(Blocked { _holder: holder, waiter: pool.acquire().await? })
+            };
+            made.await.map_err(|error: sqlx::Error| ptest::Error::other(error))
+        }
+    }
+
     #[ptest::db_test(migrations = false, isolation = "database", timeout = "500ms")]
     #[ignore = "run by another test: fails"]
-    async fn blocks_itself(pool: PgPool) -> sqlx::Result<()> {
-        pool.execute("create table t (a int)").await?;
-        let mut tx = pool.begin().await?;
-        tx.execute("lock table t").await?;
-        pool.execute("select count(*) from t").await.map(drop)
+    async fn blocks_itself(mut blocked: Blocked) -> sqlx::Result<()> {
+        blocked.waiter.execute("select count(*) from t").await.map(drop)
     }
 
     #[ptest::db_test(migrations = false)]

@@ -99,6 +99,7 @@ impl Keeper {
             None => lease::open(&self.server).await?,
         };
         let leased = lease::take(&mut admin, schema).await?;
+        lease::relieve(&self.server, &leased).await;
         if level != Level::ReadCommitted {
             lease::set_level(&mut admin, &leased, level).await?;
         }

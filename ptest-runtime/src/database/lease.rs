@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use crate::audit::Straggler;
 use crate::config::Config;
 use crate::lease::{LeaseError, mark_kept, rename};
+use crate::reaper;
 use crate::report::Kept;
-use crate::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
+use crate::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
 use crate::template::{self, PREFIX, Schema, kept_name, spare_name, template_name, used_name};
 use crate::test::Level;
 
@@ -23,10 +24,15 @@ const NUMBERS: i32 = 0x7074_6e6f;
 /// Numbers beyond this one mean that something else is wrong.
 const MOST_NUMBERS: u32 = 1000;
 
+/// As many databases of killed tests as may stay until the reaper comes, for each template.
+const MOST_LEFT: u32 = 4;
+
 /// A database, locked, of one test.
 pub(super) struct Leased {
     pub(super) name: String,
     schema: Schema,
+    /// Whether killed tests have left more than [`MOST_LEFT`].
+    piled_up: bool,
 }
 
 /// Connects to the server, which may be starting up.
@@ -48,25 +54,35 @@ pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
 
 /// Makes a spare the test's; without a spare, clones the template.
 pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Leased> {
-    while let Some(number) = lock_spare(admin, &schema.fingerprint).await? {
+    let piled_up = loop {
+        let (spare, piled_up) = lock_spare(admin, &schema.fingerprint).await?;
+        let Some(number) = spare else { break piled_up };
         let (spare, name) = (spare_name(&schema.fingerprint, number), used_name(&schema.fingerprint, number));
         let rename = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&spare), quote_ident(&name));
         match admin.try_run(&rename).await {
-            Ok(_) => return Ok(Leased { name, schema }),
+            Ok(_) => return Ok(Leased { name, schema, piled_up }),
             // Another test had it between our two statements.
             Err(QueryError::Db(error)) if error.code == "3D000" => {}
             // Somebody looks into it.
-            Err(QueryError::Db(error)) if error.code == "55006" => break,
+            Err(QueryError::Db(error)) if error.code == "55006" => break piled_up,
             Err(QueryError::Io(_)) => return Err(LeaseError::Gone.into()),
             Err(QueryError::Db(error)) => return Err(crate::Error::other(error)),
         }
-    }
+    };
     let number = random();
     let name = used_name(&schema.fingerprint, number);
     run(admin, &format!("SELECT pg_catalog.pg_advisory_lock({})", key(number))).await?;
     template::ensure(admin, &schema).await?;
     template::clone_into(admin, &schema, &name).await?;
-    Ok(Leased { name, schema })
+    Ok(Leased { name, schema, piled_up })
+}
+
+/// Where killed tests have left too much, has the server drop it, whatever becomes of this process.
+pub(super) async fn relieve(server: &Address, leased: &Leased) {
+    if leased.piled_up {
+        // The next test will try again.
+        let _ = reaper::relieve(server, &leased.schema.fingerprint).await;
+    }
 }
 
 /// Sets the default of the database's transactions. A spare has none: it goes with the database.
@@ -75,16 +91,22 @@ pub(super) async fn set_level(admin: &mut Admin, leased: &Leased, level: Level) 
     run(admin, &format!("ALTER DATABASE {name} SET default_transaction_isolation = {level}")).await.map(drop)
 }
 
-/// Locks a spare that is complete, if there is one.
-async fn lock_spare(admin: &mut Admin, fingerprint: &str) -> crate::Result<Option<u64>> {
-    let like = quote_literal(&format!("^ptest_{fingerprint}_spare_[0-9a-f]{{16}}$"));
+/// Locks a spare that is complete, if there is one, and tells whether killed tests have left too much.
+async fn lock_spare(admin: &mut Admin, fingerprint: &str) -> crate::Result<(Option<u64>, bool)> {
+    let of = |kind: &str| quote_literal(&format!("^ptest_{fingerprint}_{kind}_[0-9a-f]{{16}}$"));
+    let (spare, used) = (of("spare"), of("used"));
+    // A lock of the transaction is gone with it: the reaper must not find it.
     let sql = format!(
-        "SELECT number FROM (SELECT right(datname, 16) AS number FROM pg_catalog.pg_database \
-           WHERE datallowconn AND datname ~ {like} OFFSET 0) AS spares \
-         WHERE pg_catalog.pg_try_advisory_lock(('x' || number)::bit(64)::bigint) LIMIT 1"
+        "SELECT (SELECT number FROM (SELECT right(datname, 16) AS number FROM pg_catalog.pg_database \
+           WHERE datallowconn AND datname ~ {spare} OFFSET 0) AS spares \
+         WHERE pg_catalog.pg_try_advisory_lock(('x' || number)::bit(64)::bigint) LIMIT 1), \
+         EXISTS (SELECT FROM (SELECT right(datname, 16) AS number FROM pg_catalog.pg_database \
+           WHERE datname ~ {used} OFFSET 0) AS used \
+         WHERE pg_catalog.pg_try_advisory_xact_lock(('x' || number)::bit(64)::bigint) OFFSET {MOST_LEFT})"
     );
-    let number = run(admin, &sql).await?;
-    Ok(number.and_then(|number| u64::from_str_radix(&number, 16).ok()))
+    let rows = run_all(admin, &sql).await?;
+    let [number, piled_up] = rows.into_iter().next().and_then(|row| row.try_into().ok()).unwrap_or_default();
+    Ok((number.and_then(|number| u64::from_str_radix(&number, 16).ok()), piled_up.as_deref() == Some("t")))
 }
 
 /// Locks the smallest number from `first` on that is free.
@@ -219,8 +241,12 @@ fn random() -> u64 {
 
 /// The first column of the first row.
 async fn run(admin: &mut Admin, sql: &str) -> crate::Result<Option<String>> {
+    Ok(run_all(admin, sql).await?.into_iter().flatten().flatten().next())
+}
+
+async fn run_all(admin: &mut Admin, sql: &str) -> crate::Result<Rows> {
     match admin.run(sql).await {
-        Ok(rows) => Ok(rows.into_iter().flatten().flatten().next()),
+        Ok(rows) => Ok(rows),
         Err(ServerError::Admin { source: QueryError::Io(_), .. }) => Err(LeaseError::Gone.into()),
         Err(error) => Err(error.into()),
     }

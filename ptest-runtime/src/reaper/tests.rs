@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Family, Kind, Note, UNUSED, sweep};
+use super::family::{Family, Kind, Note};
+use super::{UNUSED, relieve, sweep};
 use crate::config::Config;
 use crate::server::{self, Address, Admin, Connection, quote_ident, quote_literal};
 use crate::template::{KEPT_MARK, MARK};
@@ -104,6 +105,36 @@ fn one_that_cannot_be_dropped_keeps_no_other() {
         server.admin.run(&format!("ALTER DATABASE {stubborn} IS_TEMPLATE true")).await.unwrap();
         server.sweep(WEEK).await;
         assert_eq!(server.left().await, ["template", "used_000000000000001a"]);
+    });
+}
+
+#[test]
+fn what_killed_tests_left_is_dropped_though_nobody_waits() {
+    run(async |server| {
+        server.template().await;
+        for rest in ["0", "used_000000000000002a", "used_000000000000002b", "used_000000000000002c"] {
+            server.create(rest).await;
+        }
+        for rest in ["used_000000000000002d", "spare_000000000000002e", "build_1f_2e"] {
+            server.create(rest).await;
+        }
+        // Locked by its keeper; still open in somebody's hands.
+        let mut keeper = Connection::open(&server.address, "postgres", &[]).await.unwrap();
+        keeper.query("SELECT pg_advisory_lock(42)").await.unwrap();
+        let client = server.connect("used_000000000000002b").await;
+        relieve(&server.address, &server.fingerprint).await.unwrap();
+
+        let alive = ["0", "build_1f_2e", "spare_000000000000002e", "template"];
+        let alive = [&alive[..], &["used_000000000000002a", "used_000000000000002b"]].concat();
+        for _ in 0..1000 {
+            if server.left().await.len() == alive.len() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(server.left().await, alive);
+        keeper.close().await;
+        client.close().await;
     });
 }
 
