@@ -37,7 +37,12 @@ impl Session {
                 let shown = link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox);
                 if shown && !reports::is_about_rollback(frame) {
                     self.release_held(out);
-                    self.reader(None).put(frame, out);
+                    // The parser warns of what stands in the string that it was sent.
+                    let script = link.expected.front().and_then(|expected| match &expected.what {
+                        What::Query(script) => Some(&**script),
+                        _ => None,
+                    });
+                    self.reader(script).put(frame, out);
                 }
             }
             b'S' => self.parameter(frame, link),
