@@ -84,7 +84,7 @@ pub struct Script {
 pub enum Isolation {
     /// `isolation = "transaction"`, the default: one transaction that is rolled back.
     Transaction,
-    /// `isolation = "database"`: a database of its own, with real transactions, that is thrown away.
+    /// `isolation = "database"`: a database of its own, with real transactions.
     Database,
 }
 

@@ -1,6 +1,7 @@
 //! `isolation = "database"`: what only real transactions can do, and that nothing of it is left.
 
 mod killed;
+mod restored;
 
 use std::time::Duration;
 

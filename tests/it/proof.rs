@@ -2,7 +2,7 @@
 //! digest of every catalogue and of all data.
 
 mod bodies;
-mod digest;
+pub(crate) mod digest;
 
 use std::collections::BTreeSet;
 

@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::idle;
 use super::lease::{self, Leased};
+use super::restore;
 use crate::audit::Straggler;
 use crate::config::Config;
 use crate::report::{Kept, Scene};
@@ -109,7 +110,7 @@ impl Keeper {
 
     /// Whether the connection can serve another test.
     async fn close(&mut self, failed: bool, mut reply: Option<oneshot::Sender<Closed>>) -> bool {
-        let (Some(admin), Some(leased)) = (&mut self.admin, self.leased.take()) else { return false };
+        let (Some(admin), Some(mut leased)) = (&mut self.admin, self.leased.take()) else { return false };
         let leaks = match &reply {
             Some(_) => lease::leaks(admin, &leased).await.unwrap_or_default(),
             None => Vec::new(),
@@ -117,6 +118,13 @@ impl Keeper {
         if let Some(reply) = reply.take_if(|_| Config::get().is_ok_and(|config| config.keep.wants(failed))) {
             let kept = lease::keep(admin, &leased).await;
             let _ = reply.send((leaks, Some(kept)));
+            return lease::unlock(admin).await.is_ok();
+        }
+        // A name that cannot be given has somebody connected, who should not be there.
+        if leaks.is_empty() && restore::restore(admin, &mut leased).await.unwrap_or(false) {
+            if let Some(reply) = reply {
+                let _ = reply.send((leaks, None));
+            }
             return lease::unlock(admin).await.is_ok();
         }
         let sent = lease::throw_away(admin, &leased).await;

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
+use super::restore;
 use crate::audit::Straggler;
 use crate::config::Config;
 use crate::lease::{LeaseError, mark_kept, rename};
@@ -30,7 +31,9 @@ const MOST_LEFT: u32 = 4;
 /// A database, locked, of one test.
 pub(super) struct Leased {
     pub(super) name: String,
-    schema: Schema,
+    pub(super) schema: Schema,
+    /// When the database's counters were reset last, as the server says it.
+    pub(super) counted_since: Option<String>,
     /// Whether killed tests have left more than [`MOST_LEFT`].
     piled_up: bool,
 }
@@ -56,11 +59,10 @@ pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
 pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Leased> {
     let piled_up = loop {
         let (spare, piled_up) = lock_spare(admin, &schema.fingerprint).await?;
-        let Some(number) = spare else { break piled_up };
+        let Some((number, counted_since)) = spare else { break piled_up };
         let (spare, name) = (spare_name(&schema.fingerprint, number), used_name(&schema.fingerprint, number));
-        let rename = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&spare), quote_ident(&name));
-        match admin.try_run(&rename).await {
-            Ok(_) => return Ok(Leased { name, schema, piled_up }),
+        match give_name(admin, &spare, &name).await {
+            Ok(()) => return Ok(Leased { name, schema, counted_since, piled_up }),
             // Another test had it between our two statements.
             Err(QueryError::Db(error)) if error.code == "3D000" => {}
             // Somebody looks into it.
@@ -74,7 +76,12 @@ pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Lea
     run(admin, &format!("SELECT pg_catalog.pg_advisory_lock({})", key(number))).await?;
     template::ensure(admin, &schema).await?;
     template::clone_into(admin, &schema, &name).await?;
-    Ok(Leased { name, schema, piled_up })
+    Ok(Leased { name, schema, counted_since: None, piled_up })
+}
+
+/// Gives a database another name.
+pub(super) async fn give_name(admin: &mut Admin, from: &str, to: &str) -> Result<(), QueryError> {
+    admin.try_run(&format!("ALTER DATABASE {} RENAME TO {}", quote_ident(from), quote_ident(to))).await.map(drop)
 }
 
 /// Where killed tests have left too much, has the server drop it, whatever becomes of this process.
@@ -91,22 +98,26 @@ pub(super) async fn set_level(admin: &mut Admin, leased: &Leased, level: Level) 
     run(admin, &format!("ALTER DATABASE {name} SET default_transaction_isolation = {level}")).await.map(drop)
 }
 
-/// Locks a spare that is complete, if there is one, and tells whether killed tests have left too much.
-async fn lock_spare(admin: &mut Admin, fingerprint: &str) -> crate::Result<(Option<u64>, bool)> {
+/// Locks a spare that is complete, if there is one, and tells its number, when its counters were reset, and whether killed
+/// tests have left too much.
+async fn lock_spare(admin: &mut Admin, fingerprint: &str) -> crate::Result<(Option<(u64, Option<String>)>, bool)> {
     let of = |kind: &str| quote_literal(&format!("^ptest_{fingerprint}_{kind}_[0-9a-f]{{16}}$"));
     let (spare, used) = (of("spare"), of("used"));
     // A lock of the transaction is gone with it: the reaper must not find it.
     let sql = format!(
-        "SELECT (SELECT number FROM (SELECT right(datname, 16) AS number FROM pg_catalog.pg_database \
-           WHERE datallowconn AND datname ~ {spare} OFFSET 0) AS spares \
-         WHERE pg_catalog.pg_try_advisory_lock(('x' || number)::bit(64)::bigint) LIMIT 1), \
-         EXISTS (SELECT FROM (SELECT right(datname, 16) AS number FROM pg_catalog.pg_database \
-           WHERE datname ~ {used} OFFSET 0) AS used \
-         WHERE pg_catalog.pg_try_advisory_xact_lock(('x' || number)::bit(64)::bigint) OFFSET {MOST_LEFT})"
+        "SELECT s.number, {}, u.piled_up FROM (SELECT EXISTS (SELECT FROM (SELECT right(datname, 16) AS number \
+           FROM pg_catalog.pg_database WHERE datname ~ {used} OFFSET 0) AS used \
+         WHERE pg_catalog.pg_try_advisory_xact_lock(('x' || number)::bit(64)::bigint) OFFSET {MOST_LEFT}) AS piled_up) AS u \
+         LEFT JOIN LATERAL (SELECT number, oid FROM (SELECT right(datname, 16) AS number, oid \
+           FROM pg_catalog.pg_database WHERE datallowconn AND datname ~ {spare} OFFSET 0) AS spares \
+         WHERE pg_catalog.pg_try_advisory_lock(('x' || number)::bit(64)::bigint) LIMIT 1) AS s ON true",
+        restore::counted_since("s.oid")
     );
     let rows = run_all(admin, &sql).await?;
-    let [number, piled_up] = rows.into_iter().next().and_then(|row| row.try_into().ok()).unwrap_or_default();
-    Ok((number.and_then(|number| u64::from_str_radix(&number, 16).ok()), piled_up.as_deref() == Some("t")))
+    let [number, counted_since, piled_up] =
+        rows.into_iter().next().and_then(|row| row.try_into().ok()).unwrap_or_default();
+    let number = number.and_then(|number| u64::from_str_radix(&number, 16).ok());
+    Ok((number.map(|number| (number, counted_since)), piled_up.as_deref() == Some("t")))
 }
 
 /// Locks the smallest number from `first` on that is free.
@@ -229,12 +240,12 @@ fn most_spares() -> usize {
 }
 
 /// The key of a database's lock.
-fn key(number: u64) -> i64 {
+pub(super) fn key(number: u64) -> i64 {
     number.cast_signed()
 }
 
 /// A number that nothing else has.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     // The standard library seeds each hasher's keys from the system's randomness.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -1,20 +1,22 @@
-//! The database of a test with `isolation = "database"`: a clone of its own, with real transactions, used once.
+//! The database of a test with `isolation = "database"`: a clone of its own, with real transactions.
 //!
 //! ```text
+//!                        ┌─────proven to be its template again─────┐
+//!                        ▼                                         │
 //!  (nothing) ──clone──► spare ──locked, renamed──► used ──the test ends──► dropped
 //!        └──clone, when there is no spare───────────▲
 //! ```
 //!
-//! The name carries the state, and a rename is atomic: a spare is complete and nobody has used it; whatever is called
-//! used never becomes a spare again. The number in both names is the key of an advisory lock that the test's process holds
-//! from before the database has the name until after it is dropped. So a used database whose lock is free is garbage,
-//! whoever was killed when.
+//! The name carries the state, and a rename is atomic: a spare is complete and as its template. The number in both names is
+//! the key of an advisory lock that the test's process holds from before the database has the name until after it is a
+//! spare or dropped. So a used database whose lock is free is garbage, whoever was killed when.
 //!
 //! No test waits for a `DROP` or for the clone of the next: both go to the server as one batch when a test ends, and the
 //! server completes them also when the process is gone.
 
 mod keeper;
 mod lease;
+mod restore;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -47,7 +49,7 @@ pub(crate) struct Stopper(mpsc::UnboundedSender<Order>);
 /// Keepers of this process that hold no database.
 static IDLE: Mutex<Option<HashMap<Address, Vec<mpsc::UnboundedSender<Order>>>>> = Mutex::new(None);
 
-/// Leases a clean clone that nobody else has, nor ever had.
+/// Leases a clean clone that nobody else has.
 ///
 /// `level` is the default of its transactions.
 pub(crate) async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result<OwnDatabase> {

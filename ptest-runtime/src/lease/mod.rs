@@ -28,6 +28,7 @@ pub(crate) use acquire::{Acquired, FENCE, KEY, begin};
 pub(crate) use detach::rename;
 pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::{lease, release};
+pub(crate) use sequences::restore_sequences_sql;
 pub(crate) use slot::{Loss, Opened, Prober, Slot};
 
 use crate::server::{Address, QueryError};

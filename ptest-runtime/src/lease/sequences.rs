@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::template::facts::Facts;
 
+/// The statement that restores whatever sequences anybody has read, where the counters have counted from the start; `None`:
+/// there is none.
+pub(crate) fn restore_sequences_sql(facts: &Facts) -> Option<String> {
+    facts.sequences.as_deref().map(|moved| restore_sql(moved, Which::Fetched))
+}
+
 #[derive(Debug)]
 pub(super) struct Sequences {
     /// The sequences that do not stand at their start in the template, as rows; `None`: the schema has no sequence.
@@ -22,6 +28,8 @@ pub(super) struct Sequences {
 pub(super) enum Which {
     /// Those that this backend has read since it last was idle outside of a transaction, a second ago or less.
     Read,
+    /// Those that any backend has read since the database's counters were reset.
+    Fetched,
     /// Those that have given a value beyond the template's: what another backend did.
     Ahead,
     /// All of them.
@@ -101,6 +109,7 @@ fn restore_sql(moved: &str, which: Which) -> String {
     let called = if moved.is_empty() { "NULL" } else { "CASE WHEN t.called::bool THEN t.last::bigint END" };
     let which = match which {
         Which::Read => " WHERE pg_catalog.pg_stat_get_xact_blocks_fetched(s.seqrelid) > 0".to_owned(),
+        Which::Fetched => " WHERE pg_catalog.pg_stat_get_blocks_fetched(s.seqrelid) > 0".to_owned(),
         Which::Ahead => format!(" WHERE pg_catalog.pg_sequence_last_value(s.seqrelid) IS DISTINCT FROM {called}"),
         Which::All => String::new(),
     };

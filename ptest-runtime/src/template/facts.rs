@@ -23,6 +23,9 @@ pub(crate) struct Facts {
     /// `None`: there is no sequence; else those that do not stand at their start, as rows for `VALUES`: number of the
     /// sequence, last value, whether it was called.
     pub(crate) sequences: Option<String>,
+    /// The tables, by their numbers, that a `DELETE` of whatever a test has put there does not make again what they are; `None`:
+    /// there are tables of which nobody counts what is written to them, or triggers that no setting stops.
+    pub(crate) lasting: Option<String>,
 }
 
 impl Facts {
@@ -33,7 +36,11 @@ impl Facts {
             (found, list) if found == name => Some(list.strip_prefix("some ").map(str::to_owned)),
             _ => None,
         };
-        Some(Facts { deferrable: fact(lines.next(), "deferrable")?, sequences: fact(lines.next(), "sequences")? })
+        Some(Facts {
+            deferrable: fact(lines.next(), "deferrable")?,
+            sequences: fact(lines.next(), "sequences")?,
+            lasting: fact(lines.next(), "lasting")?,
+        })
     }
 }
 
@@ -65,6 +72,12 @@ const SEQUENCES: &str = "DO $ptest$ DECLARE s record; last bigint; called bool; 
 const GATHER: &str = "SELECT 'deferrable ' || CASE WHEN count(*) = 0 THEN 'none' ELSE 'some ' || \
     coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE c.condeferred), '') END \
     || E'\\nsequences ' || pg_catalog.current_setting('ptest.sequences') \
+    || E'\\nlasting ' || (SELECT CASE WHEN bool_and(a.amname = 'heap') IS NOT FALSE AND \
+        NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('A', 'R')) THEN 'some ' || coalesce(string_agg(t.oid::text, ',') \
+        FILTER (WHERE t.relkind = 'm' OR t.relhasrules OR pg_catalog.pg_relation_size(t.oid) > 0 OR EXISTS (\
+          SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = t.oid AND tgenabled IN ('A', 'R'))), '') ELSE 'none' END \
+      FROM pg_catalog.pg_class t JOIN pg_catalog.pg_am a ON a.oid = t.relam \
+      WHERE t.relkind IN ('r', 'm') AND t.oid >= 16384) \
     FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable";
 
 #[cfg(test)]
@@ -73,11 +86,17 @@ mod tests {
 
     #[test]
     fn facts_that_cannot_be_read_are_none() {
-        let plain = Facts { deferrable: None, sequences: None };
-        assert_eq!(Facts::read("deferrable none\nsequences none"), Some(plain));
-        let some = Facts { deferrable: Some("a.b".into()), sequences: Some(String::new()) };
-        assert_eq!(Facts::read("deferrable some a.b\nsequences some "), Some(some));
-        for text in ["", "plain", "deferrable none", "sequences none\ndeferrable none"] {
+        let plain = Facts { deferrable: None, sequences: None, lasting: None };
+        assert_eq!(Facts::read("deferrable none\nsequences none\nlasting none"), Some(plain));
+        let some = Facts {
+            deferrable: Some("a.b".into()),
+            sequences: Some(String::new()),
+            lasting: Some("16384,16390".into()),
+        };
+        assert_eq!(Facts::read("deferrable some a.b\nsequences some \nlasting some 16384,16390"), Some(some));
+        for text in
+            ["", "plain", "deferrable none", "deferrable none\nsequences none", "sequences none\ndeferrable none"]
+        {
             assert_eq!(Facts::read(text), None, "{text}");
         }
     }

@@ -29,7 +29,7 @@ const SHARED: &[(&str, &str)] = &[
     ("role", "select current_user = session_user"),
 ];
 
-pub(super) async fn of(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+pub(crate) async fn of(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     let mut parts = Vec::new();
     for row in pool.fetch_all(TABLES).await? {
         let (name, kind): (String, String) = (row.get(0), row.get(1));
