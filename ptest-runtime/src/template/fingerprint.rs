@@ -16,7 +16,7 @@ use crate::migrator::AnyMigrator;
 pub(crate) struct Fingerprint(String);
 
 /// Raised when ptest makes another template of the same parts.
-pub(super) const LAYOUT_VERSION: u32 = 2;
+pub(super) const LAYOUT_VERSION: u32 = 3;
 
 pub(super) const LENGTH: usize = 16;
 
