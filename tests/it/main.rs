@@ -23,6 +23,7 @@ mod proof;
 mod report;
 mod rerun;
 mod runtime;
+mod sandbox_commits;
 mod sandbox_faults;
 mod sandbox_modes;
 mod sandbox_rules;

@@ -171,7 +171,7 @@ fn start_up_requests_are_answered_politely(url: PgUrl) {
     assert_eq!(negotiation.body, [&[0, 3, 0, 0, 0, 0, 0, 1][..], b"_pq_.new\0"].concat());
     assert_eq!(wire.query("select 1"), "(1) SELECT 1 I");
     let (_, refused) = Wire::start(&url.as_str().replace(&database, "elsewhere"), &[]);
-    assert_eq!(show(&refused), "3D000!");
+    assert_eq!(show(&refused), "R 3D000!");
 }
 
 #[ptest::db_test(migrations = false)]

@@ -247,10 +247,10 @@ fn start_up_parameters_are_settings(url: PgUrl) {
         "SET RESET (3MB) SHOW (x) SHOW I"
     );
     let (_, refused) = Wire::start(url.as_str(), &[("work_mem", "lots")]);
-    assert_eq!(show(&refused), "22023!");
-    assert_eq!(refused[0].field(b'S').unwrap(), "FATAL");
+    assert_eq!(show(&refused), "R 22023!");
+    assert_eq!(refused[1].field(b'S').unwrap(), "FATAL");
     let (_, refused) = Wire::start(url.as_str(), &[("no_such_thing", "1")]);
-    assert_eq!(show(&refused), "42704!");
+    assert_eq!(show(&refused), "R 42704!");
     assert_eq!(b.query("show work_mem"), "(4MB) SHOW I");
 }
 

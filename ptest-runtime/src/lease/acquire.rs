@@ -142,7 +142,7 @@ impl Acquired {
         let constraints = match facts {
             None => Constraints::Ask,
             Some(Facts { deferrable: None, .. }) => Constraints::None,
-            Some(Facts { deferrable: Some(deferred), .. }) => Constraints::Known(deferred),
+            Some(Facts { deferrable: Some(immediate), .. }) => Constraints::Known(immediate),
         };
         Acquired { connection, database, constraints, proof, sequences }
     }

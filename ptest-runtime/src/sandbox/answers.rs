@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::belief::Belief;
 use super::commit::DECLARED;
 use super::control::{self, Answer, Block};
-use super::expect::{Exchange, Expected, Owner, What};
+use super::expect::{Exchange, Expected, Owner, Run, What};
 use super::frame::{self, Frame, Piece, Report};
 use super::list::List;
 use super::reports::{self, Reader, error_text};
@@ -36,7 +36,15 @@ impl Session {
             b'N' | b'A' => {
                 let shown = link.expected.front().is_none_or(|e| e.owner != Owner::Sandbox);
                 if shown && !reports::is_about_rollback(frame) {
-                    self.release_held(out);
+                    // What a trigger says at a commit comes before the tag.
+                    if !matches!(link.expected.front(), Some(Expected { what: What::Gate, .. })) {
+                        self.release_held(out);
+                    }
+                    if let Some(Expected { what: What::Query(script), .. }) = link.expected.front_mut()
+                        && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take())
+                    {
+                        warning.put(out);
+                    }
                     // The parser warns of what stands in the string that it was sent.
                     let script = link.expected.front().and_then(|expected| match &expected.what {
                         What::Query(script) => Some(&**script),
@@ -106,8 +114,12 @@ impl Session {
         let tag = frame.tag();
         let last = match &mut front.what {
             What::One => true,
+            What::Name => {
+                self.unanswered.pop_front();
+                true
+            }
             What::Describe => tag != b't',
-            What::Execute { .. } => matches!(tag, b'C' | b'I' | b's'),
+            What::Execute(_) => matches!(tag, b'C' | b'I' | b's'),
             What::Query(script) => {
                 if tag == b'G' {
                     self.copying_in = true;
@@ -124,9 +136,6 @@ impl Session {
             link.expected.pop_front();
         }
         if shown {
-            if matches!(tag, b'1' | b'2' | b'3') {
-                self.unanswered.pop_front();
-            }
             out.extend_from_slice(frame.bytes());
         }
         Ok(())
@@ -204,10 +213,9 @@ impl Session {
             }
             what => {
                 match what {
-                    What::Execute { refused: Some(report) } => report.put(out),
+                    What::Execute(Run::Refused(report)) => report.put(out),
                     what => {
-                        // Only a declaration of ours runs the client's own text inside a block.
-                        let held = matches!(what, What::Execute { .. }) && front.owner == Owner::Part;
+                        let held = matches!(what, What::Execute(Run::Declaration));
                         Reader { inner: held.then_some(0), ..self.reader(None) }.put(frame, out);
                     }
                 }
@@ -269,7 +277,7 @@ impl Session {
         self.kept = kept;
         if !kept || self.dirty {
             if std::mem::take(&mut self.unnamed_portal) {
-                link.close(b'P', b"", Owner::Sandbox);
+                link.close(b'P', b"", What::One, Owner::Sandbox);
             }
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
             let plain = self.duties.borrow().is_plain(self.touched);

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::belief::{Belief, Change};
 use super::control::{Ground, KEEP, UNDO};
 use super::list::List;
-use super::settings::{Settings, literal};
+use super::settings::{self, Settings, literal};
 use super::sql::{Hints, Kind, Statement};
 
 /// The deferrable constraints of the database, as far as they matter at a commit.
@@ -17,7 +17,7 @@ use super::sql::{Hints, Kind, Statement};
 pub(crate) enum Constraints {
     /// There are none: releasing a savepoint is as good as a commit.
     None,
-    /// These are `INITIALLY DEFERRED` (a list for `SET CONSTRAINTS`, perhaps empty); others may have been deferred.
+    /// These are `INITIALLY IMMEDIATE` (a list for `SET CONSTRAINTS`, perhaps empty); all others are deferred at first.
     Known(String),
     /// The test has made some: the server is asked at each commit.
     Ask,
@@ -80,8 +80,8 @@ impl Duties {
 
     /// The commands of a commit by a client with this belief.
     ///
-    /// `ALL IMMEDIATE` checks deferred constraints and lasts beyond the savepoint, so what was deferred at first is
-    /// deferred again, by name.
+    /// `ALL IMMEDIATE` checks deferred constraints and lasts beyond the savepoint, also for constraints that do not exist
+    /// yet. So all are deferred again, and then those that are immediate at first are made so, by name.
     pub(super) fn keep(&self, belief: &Belief, ground: &Ground<'_>) -> Vec<String> {
         let changes = &belief.changes;
         let mut commands = Vec::new();
@@ -100,14 +100,17 @@ impl Duties {
             if belief.fenced {
                 commands.extend(KEEP.map(str::to_owned));
             }
-            commands.push(self.clear_temporary());
+            commands.push(as_own_user(&self.clear_temporary(), ground.user, [None; 2]));
         }
         commands.extend(end_local.into_iter().flatten());
         let [release, savepoint] = KEEP.map(str::to_owned);
         commands.push(release);
+        if self.constraints != Constraints::None {
+            commands.push("SET CONSTRAINTS ALL DEFERRED".to_owned());
+        }
         match &self.constraints {
-            Constraints::Known(list) if !list.is_empty() => commands.push(defer_again(Some(list))),
-            Constraints::Ask => commands.push(defer_again(None)),
+            Constraints::Known(list) if !list.is_empty() => commands.push(immediate_again(Some(list), ground.user)),
+            Constraints::Ask => commands.push(immediate_again(None, ground.user)),
             _ => {}
         }
         commands.push(savepoint);
@@ -116,7 +119,7 @@ impl Duties {
 
     /// What undoes `SET LOCAL` and its kin, but nothing that is to last.
     fn end_local(&self, changes: &List<Change>, before: &Settings, initial: &Settings, user: &str) -> Vec<String> {
-        let (mut seen, mut kept, mut again) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let (mut seen, mut kept, mut again, mut roles) = (BTreeSet::new(), Vec::new(), String::new(), Vec::new());
         let mut base = before;
         for (change, _) in changes.iter() {
             match &change.name {
@@ -128,16 +131,23 @@ impl Duties {
                 Some(name) if kept.contains(name) => {}
                 Some(name) if change.local => drop(seen.insert(name)),
                 Some(name) => {
-                    again.extend(change.sql.clone().filter(|_| seen.contains(name)));
+                    if let Some(sql) = change.sql.as_ref().filter(|_| seen.contains(name)) {
+                        match settings::is_role(name) {
+                            true => roles.push(sql.clone()),
+                            false => again.push_str(&format!("EXECUTE {}; ", literal(sql))),
+                        }
+                    }
                     kept.push(name.clone());
                 }
             }
         }
-        again.push(base.restore(&kept, &self.custom, user));
-        again
+        again.push_str(&base.restore(&kept, &self.custom));
+        let undone = |name, default| (!kept.iter().any(|k| k == name)).then(|| base.get(name).unwrap_or(default));
+        let undone = [undone("session_authorization", user), undone("role", "none")];
+        std::iter::once(as_own_user(&again, user, undone)).chain(roles.into_iter().rev()).collect()
     }
 
-    /// Does nothing for a table that is gone.
+    /// Empties and drops tables; does nothing for one that is gone.
     fn clear_temporary(&self) -> String {
         let mut body = String::new();
         for (table, statement) in &self.temporary {
@@ -146,8 +156,25 @@ impl Duties {
                 "IF pg_catalog.to_regclass('pg_temp.{quoted}') IS NOT NULL THEN {statement} pg_temp.{table}; END IF; "
             ));
         }
-        format!("DO $_ptest$ BEGIN {body}END $_ptest$")
+        body
     }
+}
+
+/// A block of commands that a server would do by itself, whatever role its client has taken. The client is in its roles
+/// again then, or in those `roles` of session and user that are given.
+fn as_own_user(body: &str, user: &str, roles: [Option<&str>; 2]) -> String {
+    let user = literal(user);
+    let [who, role] = roles.map(|role| role.map_or("NULL".to_owned(), literal));
+    format!(
+        "DO $_ptest$ DECLARE _who text := session_user; _role text := pg_catalog.current_setting('role'); BEGIN \
+         IF _who <> {user} THEN PERFORM pg_catalog.set_config('session_authorization', {user}, false); END IF; \
+         IF _role <> 'none' THEN PERFORM pg_catalog.set_config('role', 'none', false); END IF; \
+         {body}\
+         _who := coalesce({who}, _who); _role := coalesce({role}, _role); \
+         IF session_user <> _who THEN PERFORM pg_catalog.set_config('session_authorization', _who, false); END IF; \
+         IF pg_catalog.current_setting('role') <> _role THEN PERFORM pg_catalog.set_config('role', _role, false); END IF; \
+         END $_ptest$"
+    )
 }
 
 /// The temporary table that a statement makes, and what a commit is to do with it.
@@ -223,15 +250,14 @@ const CLOSE_CURSORS: &str = "DO $_ptest$ DECLARE open text[]; one text; BEGIN \
     WHERE NOT is_holdable AND name NOT IN ('', '_ptest_portal') AND name NOT LIKE '<unnamed portal %'); \
     FOREACH one IN ARRAY open LOOP EXECUTE pg_catalog.format('CLOSE %I', one); END LOOP; END $_ptest$";
 
-/// Defers what is deferred at first; by asking, if it is no longer what the template has.
-fn defer_again(known: Option<&str>) -> String {
-    let known = known.map_or_else(String::new, |list| format!("SET CONSTRAINTS {list} DEFERRED; RETURN; "));
-    format!(
-        "DO $_ptest$ DECLARE list text; BEGIN BEGIN {known}EXCEPTION WHEN OTHERS THEN NULL; END; \
-         SELECT string_agg(format('%I.%I', n.nspname, c.conname), ',') INTO list FROM pg_catalog.pg_constraint c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred; \
-         IF list IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || list || ' DEFERRED'; END IF; END $_ptest$"
-    )
+/// Makes immediate what is so at first; by asking, if it is no longer what the template has.
+fn immediate_again(known: Option<&str>, user: &str) -> String {
+    let ask = "EXECUTE coalesce((SELECT 'SET CONSTRAINTS ' || pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, \
+        c.conname), ',') || ' IMMEDIATE' FROM pg_catalog.pg_constraint c \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable AND NOT c.condeferred), 'RESET jit'); ";
+    let known =
+        known.map(|list| format!("BEGIN SET CONSTRAINTS {list} IMMEDIATE; EXCEPTION WHEN OTHERS THEN {ask}END; "));
+    as_own_user(known.as_deref().unwrap_or(ask), user, [None; 2])
 }
 
 /// What a server does at the end of a session. Held cursors go first: they keep their tables busy.

@@ -207,7 +207,8 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
         (Kind::Rollback { chain: true }, Idle) => outside("ROLLBACK AND CHAIN", belief),
         (Kind::Commit { .. }, Idle) => {
             let commands = if whole { Vec::new() } else { keep() };
-            replaced(commands, "COMMIT", belief.ended(true)).warn("25P01", NO_TRANSACTION)
+            let action = Action { on_error: belief.at(Idle), ..replaced(commands, "COMMIT", belief.ended(true)) };
+            action.warn("25P01", NO_TRANSACTION)
         }
         (Kind::Rollback { .. }, Idle) => {
             let commands = if whole { Vec::new() } else { undo() };
@@ -251,12 +252,13 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
         }
         (Kind::SetTransaction { modes }, Idle | Open) => set_transaction("SET", modes, belief),
         (Kind::SetSessionCharacteristics { local, modes }, Idle | Open) => characteristics(modes, *local, belief),
-        (Kind::Set { local: true, .. }, Idle) if alone => {
-            let action = if whole { replaced(Vec::new(), "SET", belief.clone()) } else { as_it_is(belief) };
-            action.warn("25P01", "SET LOCAL can only be used in transaction blocks")
-        }
         (Kind::Set { local, name, value }, Idle | Open) => {
-            set_one(name, &String::from_utf8_lossy(&sql[value.clone()]), *local, belief, ground)
+            let text = String::from_utf8_lossy(&sql[value.clone()]);
+            let action = set_one(name, &text, *local, whole, belief, ground);
+            match *local && block == Idle && alone {
+                true => action.warn("25P01", "SET LOCAL can only be used in transaction blocks"),
+                false => action,
+            }
         }
         (Kind::Reset { name: Some(name) }, Idle | Open) => reset_one(name, "RESET", false, belief, ground),
         (Kind::Reset { name: None }, Idle | Open) => {
@@ -281,13 +283,13 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
         (Kind::Deallocate { name: None }, Idle | Open) => {
             replaced(vec![deallocate_all(ground.prefix)], "DEALLOCATE ALL", belief.clone())
         }
-        (Kind::PrepareTransaction, Idle | Open) => refuse(
-            Report {
-                hint: Some(format!("A prepared transaction outlives its session. {REAL_COMMITS}")),
-                ..Report::error("0A000", "PREPARE TRANSACTION cannot run in a ptest sandbox")
-            },
-            belief,
-        ),
+        (Kind::PrepareTransaction, Idle) if alone => {
+            let commands = if whole { Vec::new() } else { keep() };
+            let action = Action { on_error: belief.at(Idle), ..replaced(commands, "ROLLBACK", belief.ended(true)) };
+            action.warn("25P01", NO_TRANSACTION)
+        }
+        (Kind::PrepareTransaction, Idle) => refuse_to_prepare(belief).warn("25P01", NO_TRANSACTION),
+        (Kind::PrepareTransaction, Open) => refuse_to_prepare(belief),
         (Kind::Listen | Kind::Notify, Idle | Open) => Action {
             warning: Some(Report {
                 hint: Some(REAL_COMMITS.to_owned()),
@@ -345,6 +347,16 @@ fn as_it_is(belief: &Belief) -> Action {
 /// An error of the sandbox's in the server's place.
 pub(super) fn refuse(report: Report, belief: &Belief) -> Action {
     Action { after: belief.failed(), ..answered(Answer::Error(report), belief) }
+}
+
+/// As on a server that has no prepared transactions, that ends the transaction.
+fn refuse_to_prepare(belief: &Belief) -> Action {
+    let report = Report {
+        hint: Some(format!("A prepared transaction outlives its session. {REAL_COMMITS}")),
+        ..Report::error("0A000", "PREPARE TRANSACTION cannot run in a ptest sandbox")
+    };
+    let after = belief.ended(false);
+    Action { after: after.clone(), on_error: after, ..refuse(report, belief) }
 }
 
 /// The server's answer to what only a transaction block allows.
@@ -425,16 +437,16 @@ fn characteristics(modes: &Modes, local: bool, belief: &Belief) -> Action {
     replaced(commands, "SET", after)
 }
 
-fn set_one(name: &str, text: &str, local: bool, belief: &Belief, ground: &Ground<'_>) -> Action {
+fn set_one(name: &str, text: &str, local: bool, whole: bool, belief: &Belief, ground: &Ground<'_>) -> Action {
     let value = constant(text);
     if value.eq_ignore_ascii_case("default") && !text.starts_with('\'') {
         return reset_one(name, "SET", local, belief, ground);
     }
     if let Some(modes) = defaults::modes_of(name, &value) {
-        if belief.block == Block::Open {
-            return set_transaction("SET", &modes, belief);
+        if whole && belief.block == Block::Idle {
+            return replaced(Vec::new(), "SET", belief.clone());
         }
-        return replaced(Vec::new(), "SET", belief.clone());
+        return set_transaction("SET", &modes, belief);
     }
     let mut tried = belief.defaults;
     let result = tried.set(name, &value);

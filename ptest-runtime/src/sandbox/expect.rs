@@ -57,10 +57,12 @@ pub(super) enum Owner {
 pub(super) enum What {
     /// One message: `ParseComplete`, `BindComplete` or `CloseComplete`.
     One,
+    /// The same, where a name of the session's gets or loses its meaning.
+    Name,
     /// A description, perhaps behind the parameters'.
     Describe,
-    /// Rows or copy data, up to completion; `refused` replaces the error that ours is sure to bring.
-    Execute { refused: Option<Report> },
+    /// Rows or copy data, up to completion.
+    Execute(Run),
     /// `ReadyForQuery`.
     Sync,
     /// Everything up to `ReadyForQuery`.
@@ -73,6 +75,16 @@ pub(super) enum What {
     Local { bytes: BytesMut, belief: Belief },
     /// The settings of the session that has the turn, up to `ReadyForQuery`.
     Snapshot { rows: Vec<u8> },
+}
+
+/// What an Execute runs.
+#[derive(Debug)]
+pub(super) enum Run {
+    Statement,
+    /// A declaration of ours around the client's own text.
+    Declaration,
+    /// What is sure to fail; this is the client's error.
+    Refused(Report),
 }
 
 impl Loaded {
@@ -111,10 +123,10 @@ impl Exchange {
 
     /// Commands inside an extended batch, through the backend's unnamed statement, which no session uses, and a portal
     /// of ours. (A simple query would end the batch.)
-    pub(super) fn commands_in_batch(&mut self, sql: &str, refused: Option<Report>, on_error: &Belief) {
+    pub(super) fn commands_in_batch(&mut self, sql: &str, run: Run, on_error: &Belief) {
         const PORTAL: &[u8] = b"_ptest_portal";
         // In a failed transaction, the one of a command that failed still stands.
-        self.close(b'P', PORTAL, Owner::Part);
+        self.close(b'P', PORTAL, What::One, Owner::Part);
         let out = &mut self.out;
         frame::put(out, b'P', |b| {
             frame::put_cstr(b, b"");
@@ -136,17 +148,17 @@ impl Exchange {
         });
         self.expect_or(What::One, Owner::Part, on_error);
         self.expect_or(What::One, Owner::Part, on_error);
-        self.expect_or(What::Execute { refused }, Owner::Part, on_error);
+        self.expect_or(What::Execute(run), Owner::Part, on_error);
         self.expect_or(What::One, Owner::Part, on_error);
     }
 
     /// Closes a statement (`S`) or a portal (`P`) of the backend; it is no error if there is none.
-    pub(super) fn close(&mut self, kind: u8, name: &[u8], owner: Owner) {
+    pub(super) fn close(&mut self, kind: u8, name: &[u8], what: What, owner: Owner) {
         frame::put(&mut self.out, b'C', |b| {
             b.extend_from_slice(&[kind]);
             frame::put_cstr(b, name);
         });
-        self.expect(What::One, owner);
+        self.expect(what, owner);
     }
 
     /// Whether a client still waits for something.

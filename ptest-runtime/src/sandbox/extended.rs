@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use bytes::{Buf, BytesMut};
 
+use super::commit::DECLARED;
 use super::control::{self, Action, Answer, Block, Course, Place};
-use super::expect::{Exchange, Owner, What};
+use super::expect::{Exchange, Owner, Run, What};
 use super::frame::{self, Frame, Report};
 use super::names::{Portal, Prepared};
 use super::script::{REFUSED, Script};
@@ -22,7 +23,7 @@ impl Session {
         self.open_batch(link);
         // The unnamed statement is replaced without a word; ours has a name.
         if name.is_empty() && std::mem::replace(&mut self.unnamed_statement, true) {
-            link.close(b'S', &backend_name, Owner::Part);
+            link.close(b'S', &backend_name, What::One, Owner::Part);
         }
         let mut sent = text.to_vec();
         if let [only] = &statements[..] {
@@ -99,11 +100,12 @@ impl Session {
             self.name_portal(name, None);
         }
         self.put_renamed(frame, b'C', link)?;
-        link.expect(What::One, Owner::Client);
+        link.expect(What::Name, Owner::Client);
         Ok(())
     }
 
     pub(super) fn execute(&mut self, frame: &Frame, link: &mut Exchange) -> Result<(), Malformed> {
+        use Kind::{Commit, DiscardAll, PrepareTransaction, Rollback};
         let mut body = frame.body();
         let portal = cstr(&mut body)?;
         self.open_batch(link);
@@ -115,7 +117,7 @@ impl Session {
         let rows = body.try_get_u32().map_err(|_| cut_short())?;
         let ends = prepared
             .as_ref()
-            .is_some_and(|p| matches!(p.0.kind, Kind::Commit { .. } | Kind::Rollback { .. } | Kind::DiscardAll));
+            .is_some_and(|p| matches!(p.0.kind, Commit { .. } | Rollback { .. } | PrepareTransaction | DiscardAll));
         let control = ends || prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Begin { .. }));
         let copies_in = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Copy { from_stdin: true, .. }));
         let action = prepared.map(|p| match p.0.kind {
@@ -131,7 +133,7 @@ impl Session {
             let runs = self.belief.block != Block::Failed && !empty;
             self.belief.queried |= runs;
             self.belief.piped |= runs;
-            link.expect_or(What::Execute { refused: None }, Owner::Client, &self.belief.failed());
+            link.expect_or(What::Execute(Run::Statement), Owner::Client, &self.belief.failed());
             self.settle(link);
             return Ok(());
         };
@@ -149,7 +151,7 @@ impl Session {
                     portal.done |= warning.is_some();
                 }
                 link.out.extend_from_slice(frame.bytes());
-                link.expect_or(What::Execute { refused: None }, Owner::Client, &refused);
+                link.expect_or(What::Execute(Run::Statement), Owner::Client, &refused);
                 self.copy_begun = copies_in;
                 self.belief = after;
                 self.settle(link);
@@ -158,12 +160,13 @@ impl Session {
         };
         if ends && !done {
             self.forget_portals();
-            link.close(b'P', b"", Owner::Part);
+            link.close(b'P', b"", What::One, Owner::Part);
         } else if let Some(portal) = self.portals.get_mut(portal) {
             portal.done = true;
         }
         for command in &commands {
-            link.commands_in_batch(command, None, &refused);
+            let declares = answer == Answer::Tag(DECLARED);
+            link.commands_in_batch(command, if declares { Run::Declaration } else { Run::Statement }, &refused);
         }
         let suspended = |out: &mut BytesMut| frame::put(out, b's', |_| {});
         match answer {
@@ -172,7 +175,7 @@ impl Session {
                 frame::put_text_row(&mut bytes, &value);
                 suspended(&mut bytes);
             }
-            Answer::Error(report) => link.commands_in_batch(REFUSED, Some(report), &refused),
+            Answer::Error(report) => link.commands_in_batch(REFUSED, Run::Refused(report), &refused),
             answer => answer.put(false, &mut bytes),
         }
         self.belief = after.clone();
@@ -198,10 +201,10 @@ impl Session {
     fn expect_one(&mut self, analysed: bool, link: &mut Exchange) {
         if analysed && !self.belief.queried && self.belief.block != Block::Failed {
             self.belief.queried = true;
-            link.expect_or(What::One, Owner::Client, &self.belief.failed());
+            link.expect_or(What::Name, Owner::Client, &self.belief.failed());
             self.settle(link);
         } else {
-            link.expect(What::One, Owner::Client);
+            link.expect(What::Name, Owner::Client);
         }
     }
 

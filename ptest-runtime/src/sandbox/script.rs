@@ -46,9 +46,20 @@ pub(super) const REFUSED_NAME: &str = "_ptest_refused";
 const NOTHING: &str = "SHOW server_version_num";
 
 impl Script {
-    /// Replaces what `statements` has of control, for a client that believes to be at `belief`.
-    pub(super) fn new(sql: &[u8], statements: &[Statement], belief: &Belief, ground: &Ground<'_>) -> Script {
-        let place = if statements.len() == 1 { Place::Alone } else { Place::AmongOthers };
+    /// Replaces what `statements` has of control, for a client that believes to be at `belief`, perhaps inside a batch of
+    /// the extended protocol.
+    pub(super) fn new(
+        sql: &[u8],
+        statements: &[Statement],
+        belief: &Belief,
+        in_batch: bool,
+        ground: &Ground<'_>,
+    ) -> Script {
+        let place = match statements.len() {
+            1 if in_batch => Place::InBatch,
+            1 => Place::Alone,
+            _ => Place::AmongOthers,
+        };
         let steps = VecDeque::with_capacity(statements.len());
         let mut script = Script { sql: None, steps, empty: statements.is_empty(), positions: Vec::new() };
         let mut splices = Vec::new();
@@ -145,7 +156,7 @@ mod tests {
             visiting: false,
             values: &[],
         };
-        Script::new(text.as_bytes(), &statements, &belief, &ground)
+        Script::new(text.as_bytes(), &statements, &belief, false, &ground)
     }
 
     fn spliced(text: &str, block: Block) -> String {

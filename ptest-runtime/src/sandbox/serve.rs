@@ -39,6 +39,7 @@ impl Shared {
     async fn session(&self, client: &mut Client, parameters: &[(String, String)]) {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
+        startup::put_accepted(&mut client.out);
         let asked = parameters.iter().find(|(name, _)| name == "database").map(|(_, value)| value.as_str());
         if let Some(other) = asked.filter(|name| *name != self.database) {
             return Report {

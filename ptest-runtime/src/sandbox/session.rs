@@ -236,7 +236,8 @@ impl Session {
         for statement in &statements {
             self.look_at(statement, text, &[]);
         }
-        let alone = matches!(&statements[..], [only] if self.control_alone(only, text, link));
+        // In an open batch the server may skip it.
+        let alone = !self.batch_open && matches!(&statements[..], [only] if self.control_alone(only, text, link));
         self.drop_unnamed(!statements.is_empty(), alone, link);
         if alone {
             return;
@@ -245,7 +246,8 @@ impl Session {
         if !begins {
             self.begin_batch(link);
         }
-        let script = self.with_ground(&[], link, |ground| Script::new(text, &statements, &self.belief, ground));
+        let script =
+            self.with_ground(&[], link, |ground| Script::new(text, &statements, &self.belief, self.batch_open, ground));
         self.awaiting = true;
         self.dirty = true;
         match &script.sql {
@@ -258,15 +260,23 @@ impl Session {
     /// A simple query destroys the unnamed statement, and its first statement the unnamed portal.
     fn drop_unnamed(&mut self, portal: bool, alone: bool, link: &mut Exchange) {
         let mut closed = false;
-        if self.statements.remove(&b""[..]).is_some() {
+        if self.statements.contains_key(&b""[..]) {
+            // In an open batch the server may skip it.
+            let what = if self.batch_open {
+                self.name_statement(b"", None);
+                What::Name
+            } else {
+                self.statements.remove(&b""[..]);
+                What::One
+            };
             let name = self.backend_name(b"");
-            link.close(b'S', &name, Owner::Sandbox);
+            link.close(b'S', &name, what, Owner::Sandbox);
             closed = true;
         }
         if portal {
             self.portals.remove(&b""[..]);
             if std::mem::take(&mut self.unnamed_portal) && alone {
-                link.close(b'P', b"", Owner::Sandbox);
+                link.close(b'P', b"", What::One, Owner::Sandbox);
                 closed = true;
             }
         }

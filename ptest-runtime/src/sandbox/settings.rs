@@ -71,7 +71,7 @@ impl Settings {
             statements.push("RESET SESSION AUTHORIZATION".to_owned());
             statements.push("RESET ROLE".to_owned());
         }
-        let plain = |name: &str| !ROLES.contains(&name);
+        let plain = |name: &str| !is_role(name);
         for (name, _) in self.iter().filter(|(name, _)| plain(name) && target.get(name).is_none()) {
             statements.push(format!("RESET {}", dotted(name)));
         }
@@ -84,29 +84,27 @@ impl Settings {
         statements
     }
 
-    /// The statement that undoes `SET LOCAL` and its kin, where these are the settings from before: all but `kept`.
-    pub(super) fn restore(&self, kept: &[String], custom: &BTreeSet<String>, user: &str) -> String {
-        let role = |name: &str, now: &str, default: &str| match kept.iter().any(|k| k == name) {
-            true => String::new(),
-            false => format!(
-                "SELECT pg_catalog.set_config('{name}', {v}, false) WHERE {now} <> {v} UNION ALL ",
-                v = literal(self.get(name).unwrap_or(default))
-            ),
-        };
+    /// The statement of a block that undoes `SET LOCAL` and its kin, where these are the settings from before: all but
+    /// `kept`, and but roles.
+    pub(super) fn restore(&self, kept: &[String], custom: &BTreeSet<String>) -> String {
         let pairs: String =
             self.iter().map(|(name, value)| format!(", ({}, {})", literal(name), literal(value))).collect();
         let kept: String = kept.iter().map(|name| format!(", {}", literal(name))).collect();
         format!(
-            "{}{}SELECT pg_catalog.set_config(p.name, coalesce(s.v, p.reset_val, ''), false) \
+            "PERFORM pg_catalog.set_config(p.name, coalesce(s.v, p.reset_val, ''), false) \
              FROM ({all}) p \
              LEFT JOIN (VALUES (NULL::text, NULL::text){pairs}) s(n, v) ON pg_catalog.lower(p.name) = s.n \
              WHERE (p.source = 'session' OR s.n IS NOT NULL) AND p.setting IS DISTINCT FROM coalesce(s.v, p.reset_val, '') \
-             AND NOT pg_catalog.starts_with(p.name, 'transaction_') AND pg_catalog.lower(p.name) NOT IN (''{kept})",
-            role("session_authorization", "session_user", user),
-            role("role", "pg_catalog.current_setting('role')", "none"),
+             AND NOT pg_catalog.starts_with(p.name, 'transaction_') \
+             AND pg_catalog.lower(p.name) NOT IN ('session_authorization', 'role'{kept}); ",
             all = all(custom),
         )
     }
+}
+
+/// Whether it is a setting that says who the client is.
+pub(super) fn is_role(name: &str) -> bool {
+    ROLES.contains(&name)
 }
 
 /// The statement that gives a setting a value, in the form that suits lists as well.

@@ -105,9 +105,13 @@ fn put_negotiation(parameters: &[(String, String)], out: &mut BytesMut) {
     });
 }
 
-/// Accepts a session: no password is asked for, the socket is private.
-pub(super) fn put_welcome(reported: &[(String, String)], session: i32, secret: i32, out: &mut BytesMut) {
+/// Accepts a client: no password is asked for, the socket is private. What it asks for is looked at next.
+pub(super) fn put_accepted(out: &mut BytesMut) {
     frame::put(out, b'R', |b| b.put_u32(0));
+}
+
+/// Begins a session.
+pub(super) fn put_welcome(reported: &[(String, String)], session: i32, secret: i32, out: &mut BytesMut) {
     for (name, value) in reported {
         frame::put_parameter(out, name, value);
     }

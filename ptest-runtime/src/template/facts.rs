@@ -18,7 +18,7 @@ pub(crate) const ASK: &str = "coalesce(pg_catalog.current_setting('ptest.templat
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// `None`: no constraint is deferrable; else those that are initially deferred, as a list for `SET CONSTRAINTS`.
+    /// `None`: no constraint is deferrable; else those that are initially immediate, as a list for `SET CONSTRAINTS`.
     pub(crate) deferrable: Option<String>,
     /// `None`: there is no sequence; else those that do not stand at their start, as rows for `VALUES`: number of the
     /// sequence, last value, whether it was called.
@@ -70,7 +70,7 @@ const SEQUENCES: &str = "DO $ptest$ DECLARE s record; last bigint; called bool; 
     PERFORM pg_catalog.set_config('ptest.sequences', coalesce('some ' || list, 'none'), false); END $ptest$";
 
 const GATHER: &str = "SELECT 'deferrable ' || CASE WHEN count(*) = 0 THEN 'none' ELSE 'some ' || \
-    coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE c.condeferred), '') END \
+    coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE NOT c.condeferred), '') END \
     || E'\\nsequences ' || pg_catalog.current_setting('ptest.sequences') \
     || E'\\nlasting ' || (SELECT CASE WHEN bool_and(a.amname = 'heap') IS NOT FALSE AND \
         NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('A', 'R')) THEN 'some ' || coalesce(string_agg(t.oid::text, ',') \

@@ -2,7 +2,8 @@
 
 use std::net::Shutdown;
 
-use super::{Batch, Conversation, Extended, SESSIONS, Turn};
+use super::normal::{normal, without_what_is_refused};
+use super::{Batch, Conversation, Extended, Parameters, SESSIONS, Turn};
 use crate::wire::{self, Message, Wire, bind, execute, frame, parse_message, query};
 
 /// A database without ptest, on the server of a sandbox.
@@ -51,6 +52,8 @@ impl Drop for Plain {
 pub(crate) struct Pair<'a> {
     plain: &'a Plain,
     sandbox: &'a str,
+    /// No commit has anything to do.
+    bare: bool,
     sessions: Vec<Session>,
     runs: usize,
 }
@@ -62,25 +65,57 @@ struct Session {
     status: u8,
     /// Something has been sent since it was as new.
     used: bool,
+    /// It has been begun with parameters of its own.
+    odd: bool,
 }
 
+const TABLES: [&str; 6] = [
+    "create table t (a int primary key, b text)",
+    "create function f(int) returns int language plpgsql as 'begin if $1 = 0 then raise division_by_zero; end if; \
+     return $1; end'",
+    "create function caught() returns text language plpgsql as $$ begin insert into t values (1, 'f'); \
+     perform f(0); return ''; exception when others then raise notice 'caught'; return sqlerrm; end $$",
+    "create procedure ends() language plpgsql as 'begin commit; end'",
+    "create procedure undoes() language plpgsql as $$ begin insert into t values (6, 'f'); rollback; end $$",
+    "create table parent (id int primary key)",
+];
+
+/// What a commit has to check.
+const CONSTRAINTS: [&str; 5] = [
+    "insert into parent values (1)",
+    "create table child (parent int references parent deferrable initially deferred)",
+    "create table watched (a int)",
+    "create function watch() returns trigger language plpgsql as $$ begin if new.a = 13 then raise 'unlucky'; end if; \
+     raise notice 'watched %', new.a; insert into t values (new.a + 20, current_user); return null; end $$",
+    "create constraint trigger watch after insert on watched deferrable initially deferred \
+     for each row execute function watch()",
+];
+
 impl<'a> Pair<'a> {
-    pub(crate) fn new(plain: &'a Plain, sandbox: &'a str) -> Self {
+    pub(crate) fn new(plain: &'a Plain, sandbox: &'a str, bare: bool) -> Self {
         for url in [&plain.url, sandbox] {
             let mut wire = Wire::connect(url);
-            wire.query("create table t (a int primary key, b text)");
-            wire.query("create table parent (id int primary key)");
-            wire.query("create table child (parent int references parent deferrable initially deferred)");
-            wire.query("insert into parent values (1)");
+            let constraints: &[&str] = if bare { &[] } else { &CONSTRAINTS };
+            for sql in TABLES.iter().chain(constraints) {
+                let answer = wire.query(sql);
+                assert!(answer.ends_with(" I") && !answer.contains('!'), "{sql}: {answer}");
+            }
         }
-        Pair { plain, sandbox, sessions: Vec::new(), runs: 0 }
+        Pair { plain, sandbox, bare, sessions: Vec::new(), runs: 0 }
+    }
+
+    /// Has the conversation on connections of its own.
+    pub(crate) fn run_anew(&mut self, conversation: &Conversation) -> Option<String> {
+        self.runs = 0;
+        self.run(conversation)
     }
 
     /// Has the conversation on both sides, and cleans up; returns how they differ first.
     pub(crate) fn run(&mut self, conversation: &Conversation) -> Option<String> {
         if self.runs.is_multiple_of(50) {
             let connect = || [&self.plain.url, self.sandbox].map(Wire::connect);
-            self.sessions = (0..SESSIONS).map(|_| Session { sides: connect(), status: b'I', used: true }).collect();
+            let session = |_| Session { sides: connect(), status: b'I', used: true, odd: false };
+            self.sessions = (0..SESSIONS).map(session).collect();
         }
         self.runs += 1;
         let difference = self.compare(conversation);
@@ -94,6 +129,19 @@ impl<'a> Pair<'a> {
 
     /// Makes both sides as they were at first, in one round trip.
     fn reset(&mut self) -> Option<String> {
+        let urls = [&self.plain.url, self.sandbox];
+        for session in self.sessions.iter_mut().filter(|session| session.odd) {
+            if let Some(difference) = session.hang_up(true, &[], urls) {
+                return Some(format!("reset: {difference}"));
+            }
+        }
+        let clear = match self.bare {
+            true => "drop table if exists u, v; delete from t",
+            false => {
+                "drop table if exists u, v; delete from t; delete from child; delete from watched; \
+                 delete from parent where id <> 1; delete from t"
+            }
+        };
         let used: Vec<_> = self.sessions.iter_mut().filter(|session| session.used).collect();
         let last = used.len().wrapping_sub(1);
         let all: Vec<_> = used
@@ -101,7 +149,7 @@ impl<'a> Pair<'a> {
             .enumerate()
             .map(|(i, session)| {
                 let rollback = (session.status != b'I').then_some("rollback");
-                let delete = (i == last).then_some("delete from child; delete from t");
+                let delete = (i == last).then_some(clear);
                 let queries: Vec<_> = rollback.into_iter().chain(["discard all"]).chain(delete).collect();
                 let out: Vec<u8> = queries.iter().flat_map(|sql| query(sql)).collect();
                 session.sides.iter_mut().for_each(|wire| wire.send(&out));
@@ -127,15 +175,18 @@ impl<'a> Pair<'a> {
             }
             let session = &mut self.sessions[turn.session];
             session.used = true;
-            if let [Batch::HangUp(politely)] = turn.batches[..] {
-                session.hang_up(politely, [&self.plain.url, self.sandbox]);
-                continue;
+            if let [Batch::HangUp(politely, parameters)] = turn.batches[..] {
+                match session.hang_up(politely, parameters, [&self.plain.url, self.sandbox]) {
+                    Some(difference) => return Some(format!("turn {number}: {difference}")),
+                    None => continue,
+                }
             }
             let turn = without_dead_portals(turn, session.status);
             let out: Vec<u8> = turn.batches.iter().flat_map(bytes).collect();
             session.sides.iter_mut().for_each(|wire| wire.send(&out));
-            let [plain, sandbox] = session.sides.each_mut().map(|wire| receive(&turn, wire));
+            let [mut plain, mut sandbox] = session.sides.each_mut().map(|wire| receive(&turn, wire));
             session.status = *plain.last().and_then(|m| m.body.first()).unwrap_or(&b'?');
+            without_what_is_refused(&mut plain, &mut sandbox);
             let difference = different(&format!("turn {number}"), normal(&plain), normal(&sandbox));
             if difference.is_some() {
                 return difference;
@@ -157,7 +208,7 @@ impl Session {
     }
 
     /// Ends both connections, waits until either side has seen it, and makes new ones.
-    fn hang_up(&mut self, politely: bool, urls: [&str; 2]) {
+    fn hang_up(&mut self, politely: bool, parameters: Parameters, urls: [&str; 2]) -> Option<String> {
         for wire in &mut self.sides {
             match politely {
                 true => wire.send(&frame(b'X', b"")),
@@ -165,8 +216,12 @@ impl Session {
             }
             while wire.next().is_some() {}
         }
-        self.sides = urls.map(Wire::connect);
-        self.status = b'I';
+        let [plain, sandbox] = urls.map(|url| Wire::start(url, parameters));
+        let accepted = plain.1.last().is_some_and(|m| m.tag == b'Z');
+        let difference = different("start-up", normal(&plain.1), normal(&sandbox.1));
+        (self.status, self.odd) = (b'I', accepted && !parameters.is_empty());
+        self.sides = if accepted { [plain.0, sandbox.0] } else { urls.map(Wire::connect) };
+        difference
     }
 }
 
@@ -179,12 +234,12 @@ fn different(at: &str, plain: Vec<String>, sandbox: Vec<String>) -> Option<Strin
 fn without_dead_portals(turn: &Turn, status: u8) -> Turn {
     let mut turn = turn.clone();
     for (number, batch) in turn.batches.iter_mut().enumerate() {
-        let Batch::Extended(messages) = batch else { continue };
+        let (Batch::Extended(messages) | Batch::Unsynced(messages, _)) = batch else { continue };
         let mut bound = Vec::new();
         for message in messages {
             match message {
-                Extended::Bind(portal, _) => bound.push(*portal),
-                Extended::Run(_) | Extended::With(..) => bound.push(""),
+                Extended::Bind(portal, _) | Extended::BindOne(portal, ..) => bound.push(*portal),
+                Extended::Run(_) | Extended::Binary(_) | Extended::With(..) => bound.push(""),
                 Extended::Describe(b'P', portal) | Extended::Execute(portal, _)
                     if (status == b'E' || number > 0) && !bound.contains(portal) =>
                 {
@@ -203,9 +258,13 @@ fn receive(turn: &Turn, wire: &mut Wire) -> Vec<Message> {
     for batch in &turn.batches {
         while let Some(message) = wire.next() {
             let tag = message.tag;
+            if tag == b'N' && message.field(b'M').is_some_and(|text| text == "running") {
+                wire.cancel();
+            }
+            let before = messages.last().map(|m: &Message| m.tag);
             messages.push(message);
             if tag == b'G' {
-                let mut data: Vec<u8> = turn.copy.iter().flat_map(|line| frame(b'd', line.as_bytes())).collect();
+                let mut data: Vec<u8> = turn.copy.iter().flat_map(|bytes| frame(b'd', bytes)).collect();
                 data.extend(if turn.copy_fails { frame(b'f', b"no\0") } else { frame(b'c', b"") });
                 if matches!(batch, Batch::Extended(_)) {
                     // The Sync that was sent with the batch is lost inside the copy.
@@ -213,7 +272,7 @@ fn receive(turn: &Turn, wire: &mut Wire) -> Vec<Message> {
                 }
                 wire.send(&data);
             }
-            if tag == b'Z' {
+            if tag == b'Z' && (before == Some(b'3') || !matches!(batch, Batch::Unsynced(..))) {
                 break;
             }
         }
@@ -229,7 +288,20 @@ fn bytes(batch: &Batch) -> Vec<u8> {
             let number = |text: &str| [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
             frame(b'F', &[&154u32.to_be_bytes()[..], &[0, 0, 0, 2], &number("4"), &number(divisor), &[0, 0]].concat())
         }
-        Batch::HangUp(_) => Vec::new(),
+        Batch::Unsynced(messages, statements) => {
+            let mut out: Vec<u8> = messages.iter().flat_map(message).collect();
+            out.extend(query(&statements.join("; ")));
+            out.extend(frame(b'S', b""));
+            // Whether the query was skipped or not, its answer ends before this one.
+            out.extend(frame(b'C', b"Snone\0"));
+            out.extend(frame(b'S', b""));
+            out
+        }
+        Batch::Cancelled(extended) => {
+            let sql = "do $$ begin raise warning 'running'; perform pg_catalog.pg_sleep(20); end $$";
+            if *extended { [message(&Extended::Run(sql.to_owned())), frame(b'S', b"")].concat() } else { query(sql) }
+        }
+        Batch::HangUp(..) => Vec::new(),
         Batch::Extended(messages) => {
             let mut out: Vec<u8> = messages.iter().flat_map(message).collect();
             out.extend(frame(b'S', b""));
@@ -240,9 +312,8 @@ fn bytes(batch: &Batch) -> Vec<u8> {
 
 fn message(message: &Extended) -> Vec<u8> {
     let named = |tag: u8, kind: &u8, name: &str| frame(tag, &[&[*kind], name.as_bytes(), b"\0"].concat());
-    let run = |sql: &str, values: &[&str]| {
-        [parse_message("", sql), bind("", "", values), named(b'D', &b'P', ""), execute("", 0)].concat()
-    };
+    let run =
+        |sql: &str, bind: Vec<u8>| [parse_message("", sql), bind, named(b'D', &b'P', ""), execute("", 0)].concat();
     match message {
         Extended::Parse(name, sql) => parse_message(name, sql),
         Extended::Bind(portal, name) => bind(portal, name, &[]),
@@ -250,42 +321,9 @@ fn message(message: &Extended) -> Vec<u8> {
         Extended::Execute(portal, rows) => execute(portal, *rows),
         Extended::Close(kind, name) => named(b'C', kind, name),
         Extended::Flush => frame(b'H', b""),
-        Extended::Run(sql) => run(sql, &[]),
-        Extended::With(sql, value) => run(sql, &[value]),
+        Extended::BindOne(portal, name, value) => bind(portal, name, &[value]),
+        Extended::Run(sql) => run(sql, bind("", "", &[])),
+        Extended::Binary(sql) => run(sql, frame(b'B', &[0, 0, 0, 0, 0, 0, 0, 1, 0, 1])),
+        Extended::With(sql, value) => run(sql, bind("", "", &[value])),
     }
-}
-
-/// Messages as text, without what may differ.
-fn normal(messages: &[Message]) -> Vec<String> {
-    let mut texts: Vec<_> = messages.iter().map(text).filter(|m| !m.contains("skipping cleanup for portal")).collect();
-    texts.chunk_by_mut(|a, b| a.starts_with('S') && b.starts_with('S')).for_each(<[_]>::sort);
-    texts
-}
-
-fn text(message: &Message) -> String {
-    match message.tag {
-        b'E' | b'N' => {
-            let fields = message.body.split(|b| *b == 0).filter(|f| !f.is_empty());
-            let fields = fields.filter(|f| !matches!(f[0], b'F' | b'L' | b'R'));
-            let fields = fields.map(|f| String::from_utf8_lossy(f).into_owned());
-            let fields =
-                fields.map(|f| f.split(" The test runs inside one transaction").next().unwrap_or_default().to_owned());
-            let fields = fields.filter(|f| !f.starts_with("HThe test runs inside one transaction"));
-            format!("{} {}", message.tag as char, fields.collect::<Vec<_>>().join(" | "))
-        }
-        b'T' => format!("T {}", columns(&message.body).join(" | ")),
-        tag => format!("{} {}", tag as char, message.body.escape_ascii()),
-    }
-}
-
-/// The columns of a row description without the identifiers of their tables.
-fn columns(body: &[u8]) -> Vec<String> {
-    let mut columns = Vec::new();
-    let mut rest = &body[2..];
-    while let Some(end) = rest.iter().position(|b| *b == 0) {
-        let name = String::from_utf8_lossy(&rest[..end]);
-        columns.push(format!("{name} {:?}", &rest[end + 5..end + 19]));
-        rest = &rest[end + 19..];
-    }
-    columns
 }

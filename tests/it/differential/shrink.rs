@@ -11,7 +11,7 @@ pub(crate) fn shrink(
 ) -> (Conversation, String) {
     loop {
         let mut candidates = candidates(&conversation).into_iter();
-        let shorter = candidates.find_map(|candidate| Some((pair.run(&candidate)?, candidate)));
+        let shorter = candidates.find_map(|candidate| Some((pair.run_anew(&candidate)?, candidate)));
         let Some((found, candidate)) = shorter else { return (conversation, difference) };
         (conversation, difference) = (candidate, found);
     }
@@ -34,13 +34,16 @@ fn candidates(conversation: &Conversation) -> Vec<Conversation> {
             let parts = match batch {
                 Batch::Simple(statements) => statements.len(),
                 Batch::Extended(messages) => messages.len(),
-                Batch::Call(_) | Batch::HangUp(_) => 0,
+                Batch::Unsynced(messages, statements) => messages.len() + statements.len(),
+                Batch::Call(_) | Batch::Cancelled(_) | Batch::HangUp(..) => 0,
             };
             for k in 0..parts {
                 without(&|c| match &mut c[i].batches[j] {
                     Batch::Simple(statements) => drop(statements.remove(k)),
                     Batch::Extended(messages) => drop(messages.remove(k)),
-                    Batch::Call(_) | Batch::HangUp(_) => {}
+                    Batch::Unsynced(messages, _) if k < messages.len() => drop(messages.remove(k)),
+                    Batch::Unsynced(messages, statements) => drop(statements.remove(k - messages.len())),
+                    Batch::Call(_) | Batch::Cancelled(_) | Batch::HangUp(..) => {}
                 });
             }
         }

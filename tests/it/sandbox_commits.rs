@@ -1,0 +1,147 @@
+//! What a commit does beyond releasing a savepoint, whoever its client has become and however it fails.
+
+use ptest::PgUrl;
+
+use crate::wire::{Wire, bind, execute, frame, parse_message, query, show};
+
+const CHILD: &str =
+    "create table p (id int primary key); create table c (p int references p deferrable initially deferred)";
+
+#[ptest::db_test(migrations = false)]
+fn a_commit_that_fails_in_a_string_takes_its_settings_along(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query(CHILD);
+    assert_eq!(
+        a.query("insert into c values (99); set default_transaction_read_only = on; commit"),
+        "INSERT 0 1 SET 25P01? 23503! I"
+    );
+    assert_eq!(a.query("show default_transaction_read_only"), "(off) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_commit_needs_no_rights_of_the_clients_role(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create temp table e (a int) on commit delete rows; create temp table d (a int) on commit drop");
+    for role in ["set role pg_monitor", "set session authorization pg_monitor"] {
+        a.query("reset session authorization; reset role");
+        assert!(a.query(&format!("begin; insert into e values (1); {role}")).ends_with(" T"), "{role}");
+        assert_eq!(a.query("commit").split(' ').next(), Some("COMMIT"), "{role}");
+        assert_eq!(a.query("select current_user"), "(pg_monitor) SELECT 1 I");
+        a.query("reset session authorization; reset role");
+        assert_eq!(a.query("select count(*) from e"), "(0) SELECT 1 I", "{role}");
+        // Nor for a setting that only others may change.
+        a.query(&format!("begin; set local log_duration = on; {role}"));
+        assert_eq!(a.query("commit").split(' ').next(), Some("COMMIT"), "{role}");
+        assert_eq!(a.query("show log_duration"), "(off) SHOW I", "{role}");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_role_outlives_the_local_session_authorization_below_it(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let answer = a.query("set local session authorization pg_monitor; set role pg_monitor");
+    assert_eq!(answer, "SET SET is_superuser=off I");
+    assert_eq!(a.query("select current_user = 'pg_monitor', session_user = current_user"), "(t,f) SELECT 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_constraint_is_deferred_in_the_transaction_that_makes_it(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query(CHILD);
+    a.query("insert into p values (1)");
+    let insert = "create table u (a int unique deferrable initially deferred); insert into u values (1), (1)";
+    assert_eq!(a.query(&format!("begin; {insert}")), "BEGIN CREATE TABLE INSERT 0 2 T");
+    assert_eq!(a.query("commit"), "23505! I");
+    // And what is immediate at first is so after a commit.
+    a.query("create table i (a int unique deferrable); begin; set constraints all deferred; commit");
+    assert_eq!(a.query("begin; insert into i values (1), (1)"), "BEGIN 23505! E");
+    a.query("rollback; begin; set constraints all immediate; commit");
+    assert_eq!(a.query("begin; insert into c values (99)"), "BEGIN INSERT 0 1 T");
+}
+
+#[ptest::db_test(migrations = false)]
+fn what_a_trigger_says_at_a_commit_comes_before_its_tag(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query(
+        "create table t (a int); \
+         create function says() returns trigger language plpgsql as $$ begin raise notice '%', current_user; return null; end $$; \
+         create constraint trigger says after insert on t deferrable initially deferred for each row execute function says()",
+    );
+    assert_eq!(a.query("insert into t values (1)"), "00000? INSERT 0 1 I");
+    assert_eq!(a.query("insert into t values (1); commit"), "INSERT 0 1 25P01? 00000? COMMIT I");
+    a.query("create or replace function says() returns trigger language plpgsql as 'begin raise division_by_zero; end'");
+    for all in [query("insert into t values (1); commit"), pipelined(&["insert into t values (1)", "commit"])] {
+        a.send(&all);
+        let error = a.until_ready().into_iter().find(|m| m.tag == b'E').unwrap();
+        assert_eq!(error.field(b'W').as_deref(), Some("PL/pgSQL function says() line 1 at RAISE"));
+    }
+    a.query(
+        "create or replace function says() returns trigger language plpgsql as \
+         $$ begin raise notice '%', current_user; return null; end $$",
+    );
+    a.query("begin; insert into t values (1); set local role pg_monitor");
+    a.send(&query("commit"));
+    let said = a.until_ready().into_iter().find(|m| m.tag == b'N').and_then(|notice| notice.field(b'M'));
+    assert_eq!(said.as_deref(), Some("pg_monitor"));
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_refused_prepare_transaction_ends_the_transaction(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int)");
+    assert_eq!(a.query("begin; insert into t values (1); prepare transaction 'x'"), "BEGIN INSERT 0 1 0A000! I");
+    assert_eq!(a.query("insert into t values (1); prepare transaction 'x'"), "INSERT 0 1 25P01? 0A000! I");
+    assert_eq!(
+        a.pipeline(&["begin", "insert into t values (1)", "prepare transaction 'x'"]),
+        "BEGIN INSERT 0 1 0A000! I"
+    );
+    assert_eq!(a.query("select count(*) from t"), "(0) SELECT 1 I");
+    assert_eq!(a.query("prepare transaction 'x'"), "25P01? ROLLBACK I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_mode_is_set_as_a_setting_outside_of_a_transaction(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let set = "set local transaction_isolation = 'serializable'";
+    assert_eq!(a.query(&format!("select 1; {set}")), "(1) SELECT 1 25001! I");
+    assert_eq!(a.pipeline(&[set]), "25P01? SET I");
+    assert_eq!(a.query("set local work_mem = 'x'"), "25P01? 22023! I");
+    assert_eq!(a.query("set local work_mem = '5MB'"), "25P01? SET I");
+    assert_eq!(a.query("show work_mem"), "(4MB) SHOW I");
+}
+
+fn run(sql: &str) -> Vec<u8> {
+    [parse_message("", sql), bind("", "", &[]), execute("", 0)].concat()
+}
+
+fn pipelined(statements: &[&str]) -> Vec<u8> {
+    statements.iter().flat_map(|sql| run(sql)).chain(frame(b'S', b"")).collect()
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_query_inside_a_batch_may_be_skipped(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let set = "set default_transaction_read_only = on";
+    let sync = frame(b'S', b"");
+    a.send(&[run(set), execute("none", 0), query("show work_mem"), sync.clone()].concat());
+    assert_eq!(show(&a.until_ready()), "1 2 SET 34000! I");
+    // The unnamed statement is still there; a query that runs destroys it.
+    a.send(&[bind("", "", &[]), query("select 1"), sync.clone()].concat());
+    assert_eq!((show(&a.until_ready()), show(&a.until_ready())), ("2 (1) SELECT 1 I".into(), "I".into()));
+    a.send(&[bind("", "", &[]), sync.clone()].concat());
+    assert_eq!(show(&a.until_ready()), "26000! I");
+    // What is local ends with the query's transaction.
+    a.send(&[run("select set_config('work_mem', '5MB', true)"), query("commit"), sync].concat());
+    assert_eq!(
+        (show(&a.until_ready()), show(&a.until_ready())),
+        ("1 2 (5MB) SELECT 1 25P01? COMMIT I".into(), "I".into())
+    );
+    assert_eq!(a.query("show work_mem"), "(4MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_client_is_accepted_before_its_settings_are_refused(url: PgUrl) {
+    let said = |parameters| show(&Wire::start(url.as_str(), parameters).1);
+    assert_eq!(said(&[("work_mem", "x")]), "R 22023!");
+    assert_eq!(said(&[("default_transaction_read_only", "x")]), "R 22023!");
+}
