@@ -35,5 +35,6 @@ mod setups;
 mod single;
 mod target;
 mod templates;
+mod temporary_tables;
 mod tidy;
 mod wire;
