@@ -214,6 +214,10 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
             let commands = if whole { Vec::new() } else { keep() };
             replaced(commands, "COMMIT", belief.ended(true)).warn("25P01", NO_TRANSACTION)
         }
+        (Kind::PrepareTransaction, Idle) if alone => {
+            let commands = if whole { Vec::new() } else { keep() };
+            replaced(commands, "ROLLBACK", belief.ended(true)).warn("25P01", NO_TRANSACTION)
+        }
         (Kind::Rollback { .. }, Idle) => {
             let commands = if whole { Vec::new() } else { undo() };
             replaced(commands, "ROLLBACK", belief.ended(false)).warn("25P01", NO_TRANSACTION)
@@ -286,13 +290,15 @@ fn decide(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, grou
         (Kind::Deallocate { name: None }, Idle | Open) => {
             replaced(vec![deallocate_all(ground.prefix)], "DEALLOCATE ALL", belief.clone())
         }
-        (Kind::PrepareTransaction, Idle | Open) => refuse(
-            Report {
+        // Like a commit that fails, it ends the transaction.
+        (Kind::PrepareTransaction, Idle | Open) => {
+            let report = Report {
                 hint: Some(format!("A prepared transaction outlives its session. {REAL_COMMITS}")),
                 ..Report::error("0A000", "PREPARE TRANSACTION cannot run in a ptest sandbox")
-            },
-            belief,
-        ),
+            };
+            let action = Action { on_error: belief.at(Idle), ..refuse(report, belief) };
+            if block == Idle { action.warn("25P01", NO_TRANSACTION) } else { action }
+        }
         (Kind::Listen | Kind::Notify, Idle | Open) => Action {
             warning: Some(Report {
                 hint: Some(REAL_COMMITS.to_owned()),
