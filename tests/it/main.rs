@@ -36,5 +36,6 @@ mod setups;
 mod single;
 mod target;
 mod templates;
+mod temporary_tables;
 mod tidy;
 mod wire;

@@ -218,3 +218,14 @@ fn a_commit_that_fails_takes_back_only_the_tag(url: PgUrl) {
     assert_eq!(answer, "INSERT 0 1 (off) 23503! I");
     assert_eq!(a.query("insert into c values (1); commit"), "INSERT 0 1 25P01? 23503! I");
 }
+
+#[ptest::db_test(migrations = false)]
+fn a_setting_of_a_module_goes_back_to_its_own_default(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("do $$ begin end $$; set plpgsql.check_asserts = off; set own.x = 'y'; reset plpgsql.check_asserts");
+    assert_eq!(a.query("begin; set local work_mem = '5MB'; commit"), "BEGIN SET COMMIT I");
+    let mut b = Wire::connect(url.as_str());
+    assert_eq!(b.query("begin; set local plpgsql.check_asserts = off; commit"), "BEGIN SET COMMIT I");
+    assert_eq!(b.query("show plpgsql.check_asserts"), "(on) SHOW I");
+    assert_eq!(a.query("show plpgsql.check_asserts; show own.x"), "(on) SHOW (y) SHOW I");
+}

@@ -157,7 +157,8 @@ impl Session {
         let completion = matches!(frame.tag(), b'C' | b'I');
         // The last tag of an autocommit string is the client's only when its commit has succeeded.
         let last = script.steps.len() <= 1 && script.steps.front().is_none_or(|s| s.after.block == Block::Idle);
-        let gated = completion && last && !self.duties.borrow().is_plain(self.touched);
+        let after = script.steps.front().map_or(&self.settled, |step| &step.after);
+        let gated = completion && last && !self.duties.borrow().is_plain(self.touched, after);
         let mut held = gated.then_some(&mut self.held);
         if script.at_own() {
             if completion && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take()) {
@@ -280,7 +281,7 @@ impl Session {
                 link.close(b'P', b"", What::One, Owner::Sandbox);
             }
             let commands = if kept { self.keep(link) } else { control::UNDO.to_owned() };
-            let plain = self.duties.borrow().is_plain(self.touched);
+            let plain = self.duties.borrow().is_plain(self.touched, &self.settled);
             if !plain && (kept || self.touched) {
                 frame::put_query(&mut link.out, commands.as_bytes());
                 return link.expect(What::Gate, Owner::Part);

@@ -4,6 +4,8 @@
 //! Isolation levels cannot change inside a subtransaction, and need not: transactions of a test take turns, so every
 //! level's promise holds.
 
+use std::collections::BTreeMap;
+
 use super::control::Block;
 use super::defaults::{Defaults, Mode, isolation_name, show_milliseconds};
 use super::list::List;
@@ -30,7 +32,20 @@ pub(super) struct Belief {
     pub(super) fenced: bool,
     /// What has been changed of the backend's settings since they were read.
     pub(super) changes: List<Change>,
+    /// The session's temporary tables that a commit drops or empties.
+    pub(super) temporary: Temporary,
+    /// Those that a rollback brings back.
+    committed_temporary: Temporary,
     savepoints: List<Savepoint>,
+}
+
+/// What a commit does to temporary tables, by their names as a client spells them.
+pub(super) type Temporary = BTreeMap<String, OnCommit>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnCommit {
+    Drop,
+    DeleteRows,
 }
 
 /// A savepoint of the client, and what going back to it restores.
@@ -42,6 +57,7 @@ struct Savepoint {
     defaults: Defaults,
     lasting: Defaults,
     changes: List<Change>,
+    temporary: Temporary,
 }
 
 /// A change of a setting.
@@ -70,6 +86,8 @@ impl Belief {
             piped: false,
             fenced: false,
             changes: List::default(),
+            temporary: Temporary::new(),
+            committed_temporary: Temporary::new(),
             savepoints: List::default(),
         }
     }
@@ -80,7 +98,10 @@ impl Belief {
         let left: Vec<_> = self.changes.iter().map(|(change, _)| change).filter(left).cloned().collect();
         let left = left.into_iter().rev().map(|change| Change { committed: true, ..change });
         let changes = left.fold(List::default(), |list, change| list.with(change));
-        Belief { changes, ..Belief::new(if kept { self.lasting } else { self.committed }) }
+        let mut temporary = if kept { &self.temporary } else { &self.committed_temporary }.clone();
+        temporary.retain(|_, clause| *clause != OnCommit::Drop);
+        let (committed_temporary, defaults) = (temporary.clone(), if kept { self.lasting } else { self.committed });
+        Belief { changes, temporary, committed_temporary, ..Belief::new(defaults) }
     }
 
     /// In the next transaction of a chain.
@@ -124,6 +145,16 @@ impl Belief {
         Belief { changes: self.changes.with(change), ..self.clone() }
     }
 
+    /// With another temporary table, of which a commit makes this.
+    pub(super) fn with_temporary(&self, name: String, clause: Option<OnCommit>) -> Self {
+        let mut after = self.clone();
+        match clause {
+            Some(clause) => drop(after.temporary.insert(name, clause)),
+            None => drop(after.temporary.remove(&name)),
+        }
+        after
+    }
+
     /// With these modes of the transaction.
     pub(super) fn in_mode(&self, modes: &Modes) -> Self {
         Belief { mode: self.mode.with(modes), ..self.clone() }
@@ -142,8 +173,8 @@ impl Belief {
     /// Behind `SAVEPOINT name`.
     pub(super) fn with_savepoint(&self, name: Vec<u8>) -> Self {
         let Belief { fenced, defaults, lasting, .. } = *self;
-        let (read_only, changes) = (self.mode.read_only, self.changes.clone());
-        let savepoint = Savepoint { name, read_only, fenced, defaults, lasting, changes };
+        let (read_only, changes, temporary) = (self.mode.read_only, self.changes.clone(), self.temporary.clone());
+        let savepoint = Savepoint { name, read_only, fenced, defaults, lasting, changes, temporary };
         Belief { savepoints: self.savepoints.with(savepoint), ..self.clone() }
     }
 
@@ -170,9 +201,9 @@ impl Belief {
     }
 
     fn restored(&self, savepoint: &Savepoint) -> Self {
-        let Savepoint { read_only, fenced, defaults, lasting, ref changes, .. } = *savepoint;
-        let mode = Mode { read_only, ..self.mode };
-        Belief { mode, fenced, defaults, lasting, changes: changes.clone(), ..self.clone() }
+        let Savepoint { read_only, fenced, defaults, lasting, ref changes, ref temporary, .. } = *savepoint;
+        let (mode, changes, temporary) = (Mode { read_only, ..self.mode }, changes.clone(), temporary.clone());
+        Belief { mode, fenced, defaults, lasting, changes, temporary, ..self.clone() }
     }
 
     /// What `SHOW` answers; `None`: the backend knows.

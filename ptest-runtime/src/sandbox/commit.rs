@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::belief::{Belief, Change};
+use super::belief::{Belief, Change, OnCommit, Temporary};
 use super::control::{Ground, KEEP, UNDO};
 use super::list::List;
 use super::settings::{self, Settings, literal};
@@ -27,8 +27,6 @@ pub(crate) enum Constraints {
 #[derive(Debug)]
 pub(super) struct Duties {
     pub(super) constraints: Constraints,
-    /// Temporary tables that a commit drops or empties: the statement for each, by name.
-    temporary: Vec<(String, &'static str)>,
     /// How many sessions may have temporary objects.
     pub(super) temporary_of: u32,
     /// A session has declared a cursor `WITH HOLD`.
@@ -41,18 +39,11 @@ pub(super) struct Duties {
 
 impl Duties {
     pub(super) fn new(constraints: Constraints) -> Self {
-        Duties {
-            constraints,
-            temporary: Vec::new(),
-            temporary_of: 0,
-            held: false,
-            custom: BTreeSet::new(),
-            advisory: false,
-        }
+        Duties { constraints, temporary_of: 0, held: false, custom: BTreeSet::new(), advisory: false }
     }
 
-    /// Notes what a statement of the string `sql` will leave to do at a commit.
-    pub(super) fn note(&mut self, statement: &Statement, sql: &[u8]) {
+    /// Notes what a statement will leave to do at a commit.
+    pub(super) fn note(&mut self, statement: &Statement) {
         if statement.hints.contains(Hints::DEFERRABLE) {
             self.constraints = Constraints::Ask;
         }
@@ -65,17 +56,12 @@ impl Duties {
         {
             self.custom.insert(name.clone());
         }
-        if statement.hints.contains(Hints::TEMP)
-            && let Some(found) = on_commit(&sql[statement.range.clone()])
-            && !self.temporary.contains(&found)
-        {
-            self.temporary.push(found);
-        }
     }
 
-    /// Whether a commit cannot fail, and has nothing to tell the client; settings may have been `touched`.
-    pub(super) fn is_plain(&self, touched: bool) -> bool {
-        self.constraints == Constraints::None && self.temporary.is_empty() && !touched
+    /// Whether a commit by a client with this belief cannot fail, and has nothing to tell it; settings may have been
+    /// `touched`.
+    pub(super) fn is_plain(&self, touched: bool, belief: &Belief) -> bool {
+        self.constraints == Constraints::None && belief.temporary.is_empty() && !touched
     }
 
     /// The commands of a commit by a client with this belief.
@@ -88,6 +74,9 @@ impl Duties {
         let local = changes.iter().any(|(change, _)| change.local);
         let end_local = local.then(|| self.end_local(changes, ground.before, ground.initial, ground.user));
         if ground.visiting {
+            let mut gone = belief.temporary.clone();
+            gone.retain(|_, clause| *clause == OnCommit::Drop);
+            commands.extend((!gone.is_empty()).then(|| clear(&gone, ground.user)));
             commands.extend(end_local.into_iter().flatten());
             commands.extend(KEEP.map(str::to_owned));
             return commands;
@@ -96,11 +85,11 @@ impl Duties {
             commands.push("SET CONSTRAINTS ALL IMMEDIATE".to_owned());
         }
         commands.push(if self.held { CLOSE_CURSORS } else { "CLOSE ALL" }.to_owned());
-        if !self.temporary.is_empty() {
+        if !belief.temporary.is_empty() {
             if belief.fenced {
                 commands.extend(KEEP.map(str::to_owned));
             }
-            commands.push(as_own_user(&self.clear_temporary(), ground.user, [None; 2]));
+            commands.push(clear(&belief.temporary, ground.user));
         }
         commands.extend(end_local.into_iter().flatten());
         let [release, savepoint] = KEEP.map(str::to_owned);
@@ -146,18 +135,6 @@ impl Duties {
         let undone = [undone("session_authorization", user), undone("role", "none")];
         std::iter::once(as_own_user(&again, user, undone)).chain(roles.into_iter().rev()).collect()
     }
-
-    /// Empties and drops tables; does nothing for one that is gone.
-    fn clear_temporary(&self) -> String {
-        let mut body = String::new();
-        for (table, statement) in &self.temporary {
-            let quoted = table.replace('\'', "''");
-            body.push_str(&format!(
-                "IF pg_catalog.to_regclass('pg_temp.{quoted}') IS NOT NULL THEN {statement} pg_temp.{table}; END IF; "
-            ));
-        }
-        body
-    }
 }
 
 /// A block of commands that a server would do by itself, whatever role its client has taken. The client is in its roles
@@ -177,10 +154,33 @@ fn as_own_user(body: &str, user: &str, roles: [Option<&str>; 2]) -> String {
     )
 }
 
-/// The temporary table that a statement makes, and what a commit is to do with it.
+/// What becomes of temporary tables at a commit, whoever is the client then. A table that is gone is left out, and the
+/// server empties none for its parent's sake.
+fn clear(temporary: &Temporary, user: &str) -> String {
+    let rows: Vec<String> = temporary
+        .iter()
+        .map(|(name, clause)| format!("({}, {})", literal(&format!("pg_temp.{name}")), *clause == OnCommit::Drop))
+        .collect();
+    let body = format!(
+        "DECLARE _said text := pg_catalog.current_setting('client_min_messages'); _gone text; _empty text; BEGIN \
+         SELECT pg_catalog.string_agg(pg_catalog.format('pg_temp.%I', c.relname), ',') FILTER (WHERE t.gone), \
+         pg_catalog.string_agg(pg_catalog.format('ONLY pg_temp.%I', c.relname), ',') \
+         FILTER (WHERE NOT t.gone AND c.relkind = 'r') INTO _gone, _empty \
+         FROM (VALUES {}) t(name, gone) JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name); \
+         IF _empty IS NOT NULL THEN EXECUTE 'TRUNCATE ' || _empty; END IF; \
+         IF _gone IS NOT NULL THEN PERFORM pg_catalog.set_config('client_min_messages', 'warning', false); \
+         EXECUTE 'DROP TABLE ' || _gone || ' CASCADE'; \
+         PERFORM pg_catalog.set_config('client_min_messages', _said, false); END IF; END; ",
+        rows.join(",")
+    );
+    as_own_user(&body, user, [None; 2])
+}
+
+/// The temporary table that a statement makes, and what a commit is to do with it. `IF NOT EXISTS` may make none, and
+/// then changes nothing: it counts only with a clause.
 ///
 /// Looks at the words only: a comment or string between them may hide one.
-pub(super) fn on_commit(sql: &[u8]) -> Option<(String, &'static str)> {
+pub(super) fn on_commit(sql: &[u8]) -> Option<(String, Option<OnCommit>)> {
     let text = String::from_utf8_lossy(sql);
     let mut words = text.split(|c: char| c.is_whitespace()).filter(|w| !w.is_empty()).peekable();
     let mut is = |expected: &[&str]| words.next_if(|w| expected.iter().any(|e| w.eq_ignore_ascii_case(e))).is_some();
@@ -191,19 +191,16 @@ pub(super) fn on_commit(sql: &[u8]) -> Option<(String, &'static str)> {
     if !is(&["temp", "temporary"]) || !is(&["table"]) {
         return None;
     }
-    if is(&["if"]) {
-        is(&["not"]);
-        is(&["exists"]);
-    }
+    let perhaps = is(&["if"]) && is(&["not"]) && is(&["exists"]);
     let name = table_name(words.next()?);
     let all: Vec<String> = words.map(str::to_ascii_lowercase).collect();
-    let end = all.windows(2).position(|w| w[0].ends_with("on") && w[1] == "commit")?;
-    let clause = all.get(end + 2)?.trim_end_matches([';', ')']);
-    match clause {
-        "drop" => Some((name, "DROP TABLE")),
-        "delete" => Some((name, "TRUNCATE")),
+    let end = all.windows(2).position(|w| w[0].ends_with("on") && w[1] == "commit");
+    let clause = match end.and_then(|end| all.get(end + 2)).map(|word| word.trim_end_matches([';', ')'])) {
+        Some("drop") => Some(OnCommit::Drop),
+        Some("delete") => Some(OnCommit::DeleteRows),
         _ => None,
-    }
+    };
+    (clause.is_some() || !perhaps).then_some((name, clause))
 }
 
 /// The name as the statement spells it, without a schema and what follows it.
@@ -214,7 +211,8 @@ fn table_name(word: &str) -> String {
         !quoted && c == '('
     });
     let name = &word[..end.unwrap_or(word.len())];
-    name.strip_prefix("pg_temp.").unwrap_or(name).to_owned()
+    let name = name.strip_prefix("pg_temp.").unwrap_or(name);
+    if name.starts_with('"') { name.to_owned() } else { name.to_ascii_lowercase() }
 }
 
 /// The tag of a cursor's declaration.
@@ -275,17 +273,14 @@ mod tests {
 
     #[test]
     fn temporary_tables_that_a_commit_clears() {
-        let found = |sql: &str| on_commit(sql.as_bytes()).map(|(name, what)| format!("{what} {name}"));
-        assert_eq!(found("create temp table t(a int) on commit drop").as_deref(), Some("DROP TABLE t"));
-        assert_eq!(
-            found("CREATE LOCAL TEMPORARY TABLE \"a(b\" (a int)ON COMMIT DELETE ROWS").as_deref(),
-            Some("TRUNCATE \"a(b\"")
-        );
-        assert_eq!(
-            found("create temp table if not exists pg_temp.t on commit drop as select 1").as_deref(),
-            Some("DROP TABLE t")
-        );
-        assert_eq!(found("create temp table t (a int) on commit preserve rows"), None);
+        let found = |sql: &str| on_commit(sql.as_bytes()).map(|(name, clause)| (clause, name));
+        let is = |clause, name: &str| Some((clause, name.to_owned()));
+        let (drop, delete) = (Some(OnCommit::Drop), Some(OnCommit::DeleteRows));
+        assert_eq!(found("create temp table T(a int) on commit drop"), is(drop, "t"));
+        assert_eq!(found("CREATE LOCAL TEMPORARY TABLE \"A(b\" (a int)ON COMMIT DELETE ROWS"), is(delete, "\"A(b\""));
+        assert_eq!(found("create temp table if not exists pg_temp.t on commit drop as select 1"), is(drop, "t"));
+        assert_eq!(found("create temp table t (a int) on commit preserve rows"), is(None, "t"));
+        assert_eq!(found("create temp table if not exists t (a int)"), None);
         assert_eq!(found("create table t (a int)"), None);
     }
 }

@@ -166,6 +166,11 @@ fn note_change(action: &mut Action, statement: &Statement, sql: &[u8], belief: &
         }
         _ => {}
     }
+    if statement.hints.contains(Hints::TEMP)
+        && let Some((name, clause)) = commit::on_commit(&sql[statement.range.clone()])
+    {
+        action.after = action.after.with_temporary(name, clause);
+    }
 }
 
 /// Whether the server settles the modes of the transaction before it runs a statement of this kind.

@@ -1,7 +1,6 @@
 //! The sandbox: many virtual sessions over one backend, inside one transaction that is always rolled back.
 //!
-//! It takes a backend and a source of sessions, and does not know which process it lives in. The parts can be read
-//! apart:
+//! It takes a backend and a source of sessions, and does not know which process it lives in. Its parts:
 //!
 //! | part | what it does |
 //! |---|---|
@@ -32,14 +31,15 @@
 //!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which never fire.
 //! - Temporary tables, held cursors and session-level advisory locks are shared by the sessions of a test; tables and
 //!   cursors go when no session is left that may have made some. Prepared statements are not shared, but stand in
-//!   `pg_prepared_statements` under their names on the backend.
+//!   `pg_prepared_statements`, and for an `EXECUTE` in a function, under their names on the backend, to the end.
+//! - Locks, and descriptors of large objects, last to the end; what a server counts at a commit is not counted.
+//! - Who has `pg_backend_pid()` terminated ends all sessions, and what a gone client still runs keeps them waiting.
 //! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
 //!   functions. A setting of a client's own making is empty where it would be null once another session has had it.
 //! - A held cursor reads a temporary copy from the start: a server would keep its tables busy until the commit, and would
 //!   not refuse `DISCARD TEMP` for it. Over columns without names of their own it keeps its tables busy to its end.
-//! - `PREPARE TRANSACTION`, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a hint.
-//! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
-//!   refused before its query is looked at.
+//! - `PREPARE TRANSACTION`, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a hint. `DECLARE` outside of a
+//!   transaction is refused before its query is looked at. A malformed message ends its session.
 //!
 //! Rollback does not undo everything: sequences, session-level advisory locks and prepared statements survive it, and
 //! are put right by whoever takes the backend back.

@@ -295,7 +295,7 @@ impl Session {
             statement.kind,
             Kind::Begin { .. } | Kind::Commit { .. } | Kind::Rollback { .. } | Kind::SetTransaction { .. }
         );
-        let is_plain = transaction && self.duties.borrow().is_plain(self.touched);
+        let is_plain = transaction && self.duties.borrow().is_plain(self.touched, &self.belief);
         if !commands.is_empty() && !is_plain {
             return false;
         }
@@ -415,7 +415,7 @@ impl Session {
         if (held || statement.hints.contains(Hints::TEMP)) && !std::mem::replace(&mut self.temporary, true) {
             duties.temporary_of += 1;
         }
-        duties.note(statement, text);
+        duties.note(statement);
         self.touched |= matches!(
             statement.kind,
             Kind::Set { .. } | Kind::Reset { .. } | Kind::DiscardAll | Kind::SetSessionCharacteristics { .. }

@@ -22,13 +22,21 @@ pub(super) fn snapshot(custom: &BTreeSet<String>) -> String {
     )
 }
 
+/// All settings, and those of the clients' own making. A name with a dot may also be a module's, with a value to go
+/// back to.
 fn all(custom: &BTreeSet<String>) -> String {
-    let mut all = "SELECT name, setting, source, reset_val FROM pg_catalog.pg_settings".to_owned();
-    for name in custom {
-        let value = format!("pg_catalog.current_setting({}, true)", literal(name));
-        all.push_str(&format!(" UNION ALL SELECT {}, {value}, 'session', '' WHERE {value} IS NOT NULL", literal(name)));
+    const SETTINGS: &str = "SELECT name, setting, source, reset_val FROM pg_catalog.pg_settings";
+    if custom.is_empty() {
+        return SETTINGS.to_owned();
     }
-    all
+    let named = |name: &String| format!("({n}, pg_catalog.current_setting({n}, true))", n = literal(name));
+    let pairs: Vec<String> = custom.iter().map(named).collect();
+    format!(
+        "WITH known AS MATERIALIZED ({SETTINGS}) SELECT * FROM known UNION ALL \
+         SELECT n, v, 'session', '' FROM (VALUES {}) own(n, v) \
+         WHERE v IS NOT NULL AND n NOT IN (SELECT pg_catalog.lower(name) FROM known)",
+        pairs.join(",")
+    )
 }
 
 const ROLES: [&str; 2] = ["session_authorization", "role"];
