@@ -69,7 +69,9 @@ fn what_a_trigger_says_at_a_commit_comes_before_its_tag(url: PgUrl) {
     );
     assert_eq!(a.query("insert into t values (1)"), "00000? INSERT 0 1 I");
     assert_eq!(a.query("insert into t values (1); commit"), "INSERT 0 1 25P01? 00000? COMMIT I");
-    a.query("create or replace function says() returns trigger language plpgsql as 'begin raise division_by_zero; end'");
+    a.query(
+        "create or replace function says() returns trigger language plpgsql as 'begin raise division_by_zero; end'",
+    );
     for all in [query("insert into t values (1); commit"), pipelined(&["insert into t values (1)", "commit"])] {
         a.send(&all);
         let error = a.until_ready().into_iter().find(|m| m.tag == b'E').unwrap();

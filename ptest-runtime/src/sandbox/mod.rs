@@ -30,14 +30,17 @@
 //!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
 //!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which never fire.
-//! - Temporary tables, held cursors and session-level advisory locks are shared by the sessions of a test; tables and
-//!   cursors go when no session is left that may have made some. Prepared statements are not shared, but stand in
-//!   `pg_prepared_statements` under their names on the backend.
+//! - Temporary tables, held cursors, session-level advisory locks and what `currval` says are shared by the sessions of a
+//!   test; tables and cursors go when no session is left that may have made some. Prepared statements are not shared, but
+//!   stand in `pg_prepared_statements` under their names on the backend.
 //! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
 //!   functions. A setting of a client's own making is empty where it would be null once another session has had it.
 //! - A held cursor reads a temporary copy from the start: a server would keep its tables busy until the commit, and would
-//!   not refuse `DISCARD TEMP` for it. Over columns without names of their own it keeps its tables busy to its end.
-//! - `PREPARE TRANSACTION`, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a hint.
+//!   not refuse `DISCARD TEMP` for it. Its columns are those of the copy, to who asks for their table and number. Over
+//!   columns without names of their own it keeps its tables busy to its end.
+//! - `PREPARE TRANSACTION`, a procedure that ends transactions, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a
+//!   hint. The first ends its transaction, as on a server that has no prepared transactions.
+//! - A constraint that can be deferred and is `INITIALLY IMMEDIATE` may be deferred in the transaction that makes it.
 //! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
 //!   refused before its query is looked at.
 //!
