@@ -35,17 +35,14 @@
 //!   stand in `pg_prepared_statements` under their names on the backend.
 //! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
 //!   functions. A setting of a client's own making is empty where it would be null once another session has had it.
-//! - A held cursor reads a temporary copy from the start: a server would keep its tables busy until the commit, and would
-//!   not refuse `DISCARD TEMP` for it. Its columns are those of the copy, to who asks for their table and number. Over
-//!   columns without names of their own it keeps its tables busy to its end.
-//! - `PREPARE TRANSACTION`, a procedure that ends transactions, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a
-//!   hint. The first ends its transaction, as on a server that has no prepared transactions.
+//! - A held cursor reads a temporary copy from the start, and describes its columns: a server would keep its tables busy
+//!   until the commit, and would not refuse `DISCARD TEMP` for it. Over columns without names of their own it does so too.
+//! - `PREPARE TRANSACTION`, procedures that end transactions, `LISTEN`, `NOTIFY`, what needs autocommit have a hint.
 //! - A constraint that can be deferred and is `INITIALLY IMMEDIATE` may be deferred in the transaction that makes it.
 //! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
 //!   refused before its query is looked at.
 //!
-//! Rollback does not undo everything: sequences, session-level advisory locks and prepared statements survive it, and
-//! are put right by whoever takes the backend back.
+//! Rollback does not undo sequences, session-level advisory locks and prepared statements; whoever takes the backend back does.
 
 mod answers;
 mod backend;
