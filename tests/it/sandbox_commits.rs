@@ -142,6 +142,25 @@ fn a_query_inside_a_batch_may_be_skipped(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn close_closes_portals_of_what_the_sandbox_answers(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    for close in ["close all", "close p"] {
+        let bound = [parse_message("", "rollback"), bind("p", "", &[])].concat();
+        a.send(&[bound, run(close), execute("p", 0), frame(b'S', b"")].concat());
+        assert!(show(&a.until_ready()).ends_with("34000! I"), "{close}");
+        a.query("begin");
+        let bound = [parse_message("", "rollback"), bind("p", "", &[]), frame(b'S', b"")].concat();
+        a.send(&[bound, query(close), execute("p", 0), frame(b'S', b"")].concat());
+        assert_eq!(
+            (show(&a.until_ready()), show(&a.until_ready())),
+            ("1 2 T".into(), "CLOSE CURSOR".to_owned() + if close.ends_with("all") { " ALL T" } else { " T" })
+        );
+        assert_eq!(show(&a.until_ready()), "34000! E");
+        a.query("rollback");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_client_is_accepted_before_its_settings_are_refused(url: PgUrl) {
     let said = |parameters| show(&Wire::start(url.as_str(), parameters).1);
     assert_eq!(said(&[("work_mem", "x")]), "R 22023!");

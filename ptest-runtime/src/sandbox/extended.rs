@@ -120,6 +120,9 @@ impl Session {
             .is_some_and(|p| matches!(p.0.kind, Commit { .. } | Rollback { .. } | PrepareTransaction | DiscardAll));
         let control = ends || prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Begin { .. }));
         let copies_in = prepared.as_ref().is_some_and(|p| matches!(p.0.kind, Kind::Copy { from_stdin: true, .. }));
+        if let Some(p) = &prepared {
+            self.note_close(&p.0, &p.1);
+        }
         let action = prepared.map(|p| match p.0.kind {
             Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, &[], link),
             _ if done && self.belief.block != Block::Failed => {

@@ -29,20 +29,21 @@
 //!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
 //!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which never fire.
-//! - Temporary tables, held cursors and session-level advisory locks are shared by the sessions of a test; tables and
-//!   cursors go when no session is left that may have made some. Prepared statements are not shared, but stand in
-//!   `pg_prepared_statements`, and for an `EXECUTE` in a function, under their names on the backend, to the end.
+//! - Temporary tables, held cursors, session-level advisory locks and what `currval` says are shared by the sessions of a
+//!   test; tables and cursors go when no session is left that may have made some. Prepared statements are not shared, but
+//!   stand in `pg_prepared_statements`, and for an `EXECUTE` in a function, under their names on the backend, to the end.
 //! - Locks, and descriptors of large objects, last to the end; what a server counts at a commit is not counted.
 //! - Who has `pg_backend_pid()` terminated ends all sessions, and what a gone client still runs keeps them waiting.
 //! - `ON COMMIT` of a temporary table, `SET LOCAL` and `set_config` are seen in a client's own statements, not inside
 //!   functions. A setting of a client's own making is empty where it would be null once another session has had it.
-//! - A held cursor reads a temporary copy from the start: a server would keep its tables busy until the commit, and would
-//!   not refuse `DISCARD TEMP` for it. Over columns without names of their own it keeps its tables busy to its end.
-//! - `PREPARE TRANSACTION`, `LISTEN`, `NOTIFY` and what needs autocommit say so, with a hint. `DECLARE` outside of a
-//!   transaction is refused before its query is looked at. A malformed message ends its session.
+//! - A held cursor reads a temporary copy from the start, and describes its columns: a server would keep its tables busy
+//!   until the commit, and would not refuse `DISCARD TEMP` for it. Over columns without names of their own it does so too.
+//! - `PREPARE TRANSACTION`, procedures that end transactions, `LISTEN`, `NOTIFY`, what needs autocommit have a hint.
+//! - A constraint that can be deferred and is `INITIALLY IMMEDIATE` may be deferred in the transaction that makes it.
+//! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
+//!   refused before its query is looked at.
 //!
-//! Rollback does not undo everything: sequences, session-level advisory locks and prepared statements survive it, and
-//! are put right by whoever takes the backend back.
+//! Rollback does not undo sequences, session-level advisory locks and prepared statements; whoever takes the backend back does.
 
 mod answers;
 mod backend;

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::control::Block;
 use super::session::Session;
-use super::sql::Statement;
+use super::sql::{Kind, Statement};
 
 /// A prepared statement.
 #[derive(Debug, Clone)]
@@ -46,6 +47,16 @@ impl Session {
                 Before::Portal(name, Some(portal)) => drop(self.portals.insert(name, portal)),
                 Before::Portal(name, None) => drop(self.portals.remove(&name)),
             }
+        }
+    }
+
+    /// `CLOSE` closes portals like cursors.
+    pub(super) fn note_close(&mut self, statement: &Statement, text: &[u8]) {
+        match &statement.kind {
+            _ if self.belief.block == Block::Failed => {}
+            Kind::Close { name: Some(name) } => drop(self.portals.remove(&name.name(text))),
+            Kind::Close { name: None } => self.forget_portals(),
+            _ => {}
         }
     }
 

@@ -235,6 +235,7 @@ impl Session {
         self.note(text);
         for statement in &statements {
             self.look_at(statement, text, &[]);
+            self.note_close(statement, text);
         }
         // In an open batch the server may skip it.
         let alone = !self.batch_open && matches!(&statements[..], [only] if self.control_alone(only, text, link));

@@ -1,6 +1,6 @@
 //! Random conversations.
 
-use super::texts::{self, COPIES, COPY_DATA, OPTIONS, POOLS, WITH_VALUE};
+use super::texts::{self, POOLS, WITH_VALUE};
 use super::{Batch, Conversation, Extended, SESSIONS, Turn};
 
 /// Numbers that a seed determines (SplitMix64).
@@ -139,3 +139,40 @@ fn statement(random: &mut Random, speaker: &Speaker) -> String {
     };
     text.replace('@', &speaker.names[speaker.session].to_string())
 }
+
+const COPIES: [&str; 8] = [
+    "copy t from stdin",
+    "copy t from stdin",
+    "copy t (b, a) from stdin (format csv)",
+    "copy t from stdin (format binary)",
+    "copy t from stdin (format binary)",
+    "copy t from stdin where a > 7",
+    "copy child from stdin",
+    "copy missing from stdin",
+];
+
+/// Text, and the binary form: its head, a row, and its end.
+const COPY_DATA: [&[u8]; 10] = [
+    b"7\tx\n",
+    b"8\ty\n",
+    b"1\tz\n",
+    b"oops\n",
+    b"9\t",
+    b"\\.\n",
+    b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0",
+    b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\0\x0a\0\0\0\x01x\xff\xff",
+    b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x01x",
+    b"\xff\xff",
+];
+
+/// What a client that comes back asks for.
+const OPTIONS: [&[(&str, &str)]; 8] = [
+    &[],
+    &[],
+    &[],
+    &[("application_name", "back")],
+    &[("options", "-c work_mem=9MB"), ("timezone", "Asia/Tokyo")],
+    &[("default_transaction_read_only", "on")],
+    &[("options", "-c default_transaction_isolation=serializable -c search_path=public")],
+    &[("work_mem", "x")],
+];

@@ -14,6 +14,7 @@
 
 pub(crate) mod generate;
 mod normal;
+mod plain;
 mod run;
 mod shrink;
 mod texts;
@@ -21,7 +22,8 @@ mod texts;
 use ptest::PgUrl;
 
 use generate::Random;
-use run::{Pair, Plain};
+use plain::Plain;
+use run::Pair;
 
 /// How many sessions there are.
 const SESSIONS: usize = 3;
