@@ -76,9 +76,13 @@ impl Wire {
 
     /// Everything up to `ReadyForQuery`, or to the end of the stream.
     pub(crate) fn until_ready(&mut self) -> Vec<Message> {
+        self.until(|message| message.tag == b'Z')
+    }
+
+    pub(crate) fn until(&mut self, is_last: impl Fn(&Message) -> bool) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(message) = self.next() {
-            let last = message.tag == b'Z';
+            let last = is_last(&message);
             messages.push(message);
             if last {
                 break;
