@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use crate::rerun::server_version;
+
 /// A connection, and what has been heard and not been read yet.
 pub(crate) struct Wire {
     pub(crate) stream: UnixStream,
@@ -183,6 +185,11 @@ impl Message {
         let mut fields = self.body.split(|b| *b == 0).filter(|f| !f.is_empty());
         fields.find(|f| f[0] == kind).map(|f| text(&f[1..]))
     }
+}
+
+/// The report of what transactions are by default, which a server makes since version 14.
+pub(crate) fn read_only(value: &str) -> String {
+    if server_version() < 14 { String::new() } else { format!(" default_transaction_read_only={value}") }
 }
 
 /// The values of a row.
