@@ -235,6 +235,10 @@ impl Context {
     }
 
     /// Gives every database back; the body's runtime is gone. `message` is that of a body that panicked.
+    #[cfg_attr(
+        not(feature = "sqlx-sqlite"),
+        expect(clippy::only_used_in_recursion, reason = "only SQLite's own errors are looked for in it")
+    )]
     pub(crate) fn close(self, failed: bool, message: Option<&str>) -> Closed {
         let scene = self.scene.get().cloned();
         let mut report = Report::new(self.test);

@@ -1,7 +1,7 @@
 //! The runtime behind `#[ptest::db_test]`: everything between a test function and a clean database.
 //!
 //! Users depend on `ptest`, which re-exports what is public here. `ARCHITECTURE.md` holds the code map; read
-//! [`run`](mod@run) first, it is the life of a test on one screen.
+//! `run` first, it is the life of a test on one screen.
 
 mod audit;
 mod config;

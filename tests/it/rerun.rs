@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use crate::package::Package;
@@ -224,6 +225,15 @@ pub(crate) const ANSWERS: &str = "rerun::answers";
 #[track_caller]
 pub(crate) fn ask(package: &Package, statements: &[&str]) -> Vec<String> {
     Rerun::test(ANSWERS).package(package).statements(statements).run().passed().answers()
+}
+
+/// The major version of the server that the suite runs on.
+pub(crate) fn server_version() -> u32 {
+    static VERSION: OnceLock<u32> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let number = ask(&Package::new(&[]), &["show server_version_num"]).concat();
+        number.parse::<u32>().unwrap() / 10_000
+    })
 }
 
 const STATEMENTS: &str = "PTEST_IT_STATEMENTS";

@@ -3,7 +3,7 @@
 mod errors;
 
 use crate::package::Package;
-use crate::rerun::{ANSWERS, Rerun};
+use crate::rerun::{ANSWERS, Rerun, server_version};
 use crate::scratch_server::ScratchServer;
 
 const NAME: &str = "select current_user";
@@ -98,6 +98,10 @@ fn where_rules_keep_the_user_out_of_postgres() {
 
 #[test]
 fn a_kill_in_a_statement_frees_the_slot() {
+    // Before version 14 a server does not look whether its client is still there.
+    if server_version() < 14 {
+        return;
+    }
     let server = ScratchServer::start(&rule("all all maker trust"), "create role maker login createdb;");
     let url = server.tcp("maker").replace("/app", "/postgres");
     let name = on(&url, &["select current_database()"]).run().passed().answers();

@@ -7,7 +7,7 @@ use ptest::TestDatabase;
 use sqlx::{Executor, PgPool, query_scalar};
 
 use crate::package::Package;
-use crate::rerun::{ANSWERS, Rerun};
+use crate::rerun::{ANSWERS, Rerun, server_version};
 use crate::scratch_server::ScratchServer;
 use crate::servers::rule;
 
@@ -35,7 +35,7 @@ fn package(column: &str) -> Package {
         ("migrations/4_index.sql", "-- no-transaction\ncreate index concurrently on account (name);"),
         (
             "migrations/5_more.sql",
-            "create schema more; create function more.one() returns int return 1;
+            "create schema more; create function more.one() returns int language sql as 'select 1';
             create view more.names as select name from account; create sequence counts; select nextval('counts');",
         ),
     ])
@@ -170,6 +170,10 @@ fn a_kill_in_a_test() {
 /// By the name of the database, past the sandbox.
 #[test]
 fn what_was_committed_is_gone_with_the_next_test() {
+    // Before version 15 the server's counters lag, and tell nothing of who has gone.
+    if server_version() < 15 {
+        return;
+    }
     let (server, package) = (server(""), package("a"));
     let url = server.tcp("guest").replace("/app", "/one");
     let outcome = on(&server, Rerun::test("single::inner::escapes")).package(&package).env("PTEST_IT_URL", url).run();

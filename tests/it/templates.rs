@@ -103,7 +103,7 @@ fn settings_and_grants_of_the_database_are_in_every_clone() {
             execute format('alter database %I set app.greeting = ''it''''s "me", \n''', current_database());
             execute format('alter role current_user in database %I set lock_timeout = ''7s''', current_database());
             execute format('revoke connect on database %I from public', current_database());
-            execute format('grant create on database %I to pg_read_all_data', current_database());
+            execute format('grant create on database %I to pg_read_server_files', current_database());
             execute format('grant connect on database %I to pg_monitor with grant option', current_database());
         end $$;
         "#,
@@ -119,7 +119,7 @@ fn settings_and_grants_of_the_database_are_in_every_clone() {
         "show lock_timeout",
         "select has_database_privilege('pg_read_all_settings', current_database(), 'connect')",
         "select has_database_privilege('pg_read_all_settings', current_database(), 'temp')",
-        "select has_database_privilege('pg_read_all_data', current_database(), 'create')",
+        "select has_database_privilege('pg_read_server_files', current_database(), 'create')",
         "select has_database_privilege('pg_monitor', current_database(), 'create')",
         "select has_database_privilege('pg_monitor', current_database(), 'connect with grant option')",
     ]);

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use crate::rerun::server_version;
+
 /// A connection, and what has been heard and not been read yet.
 pub(crate) struct Wire {
     pub(crate) stream: UnixStream,
@@ -76,9 +78,13 @@ impl Wire {
 
     /// Everything up to `ReadyForQuery`, or to the end of the stream.
     pub(crate) fn until_ready(&mut self) -> Vec<Message> {
+        self.until(|message| message.tag == b'Z')
+    }
+
+    pub(crate) fn until(&mut self, is_last: impl Fn(&Message) -> bool) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(message) = self.next() {
-            let last = message.tag == b'Z';
+            let last = is_last(&message);
             messages.push(message);
             if last {
                 break;
@@ -179,6 +185,11 @@ impl Message {
         let mut fields = self.body.split(|b| *b == 0).filter(|f| !f.is_empty());
         fields.find(|f| f[0] == kind).map(|f| text(&f[1..]))
     }
+}
+
+/// The report of what transactions are by default, which a server makes since version 14.
+pub(crate) fn read_only(value: &str) -> String {
+    if server_version() < 14 { String::new() } else { format!(" default_transaction_read_only={value}") }
 }
 
 /// The values of a row.

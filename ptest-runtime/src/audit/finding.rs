@@ -89,8 +89,9 @@ impl Finding {
             Finding::Written { .. } => {
                 "what a connection of the server's own does there (of `dblink`, of a URL made from the database's name) is \
                  not part of ptest's transaction and is not rolled back with it, so the database is given up and no other \
-                 test sees it; the next one waits for a clone. Let the test connect by its parameters or `PgUrl`, or give \
-                 it real commits with `isolation = \"database\"`, which costs a clone"
+                 test sees it; the next one waits for a clone, or, with PTEST_SINGLE_DATABASE, until it is built anew. Let \
+                 the test connect by its parameters or `PgUrl`, or give it real commits with `isolation = \"database\"`, \
+                 which costs a clone and the right to create databases"
             }
             Finding::Undone(_) => {
                 "with `sessions = \"shared\"` a statement outside of a transaction joins the one that is open; on a server it \
@@ -126,7 +127,7 @@ impl Finding {
             Finding::OtherConnection { .. } => {
                 "whoever has connected to the server by the name of a leased database is not in ptest's transaction, and may \
                  have committed something. So the connection is ended and the database is given up; the next test waits for a \
-                 clone. Look into a database that no test uses, let the test connect by its parameters or `PgUrl`; where it \
+                 clone, or, with PTEST_SINGLE_DATABASE, until it is built anew. Look into a database that no test uses, let the test connect by its parameters or `PgUrl`; where it \
                  is meant, "
             }
         };

@@ -86,11 +86,14 @@ impl Backend {
 
     /// Brings the backend back to a batch boundary after its client has gone, and undoes what the client left open.
     pub(super) async fn abandon(&mut self, session: &mut Session) -> Result<(), Lost> {
-        if session.rest > 0 {
-            self.link.out.resize(self.link.out.len() + session.rest, 0);
-            session.rest = 0;
-        }
         let mut nobody = BytesMut::new();
+        while session.rest > 0 {
+            let some = session.rest.min(HIGH_WATER.saturating_sub(self.link.out.len()));
+            self.link.out.resize(self.link.out.len() + some, 0);
+            session.rest -= some;
+            self.relay(session, &mut nobody).await?;
+            nobody.clear();
+        }
         self.settle(session, &mut nobody).await?;
         if session.belief.block != Block::Idle {
             session.forget_portals();

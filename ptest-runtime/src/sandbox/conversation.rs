@@ -3,10 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::answers::Lost;
 use super::backend::{Backend, HIGH_WATER, broken, poll_write};
@@ -15,6 +17,9 @@ use super::session::Session;
 use super::signals::{Signal, Signals};
 use super::tap::Tap;
 use super::turn::Turns;
+
+/// A client that reads nothing for so long does not keep the turn from a session that waits for it.
+const STALLED: Duration = Duration::from_millis(100);
 
 /// A transport of a session.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {}
@@ -31,6 +36,9 @@ pub(super) struct Client {
     pub(super) finished: bool,
     /// It reads nothing more.
     deaf: bool,
+    /// How much it has not read for that reason.
+    unheard: usize,
+    signals: Rc<Signals>,
 }
 
 /// How a conversation came to a pause.
@@ -57,7 +65,7 @@ pub(super) enum End {
 }
 
 impl Client {
-    pub(super) fn new(stream: Box<dyn Transport>) -> Self {
+    pub(super) fn new(stream: Box<dyn Transport>, signals: Rc<Signals>) -> Self {
         Client {
             stream,
             input: Input::of_client(),
@@ -65,6 +73,8 @@ impl Client {
             tap: Tap::default(),
             finished: false,
             deaf: false,
+            unheard: 0,
+            signals,
         }
     }
 
@@ -85,14 +95,28 @@ impl Client {
         more
     }
 
-    /// Writes all that waits. A client that is gone is found out when it is read from.
+    /// Writes all that waits, unless the test ends first. A client that is gone is found out when it is read from.
     pub(super) async fn flush(&mut self) {
-        self.tap.look(&self.out);
-        while !self.out.is_empty() && !self.deaf {
-            self.deaf = self.stream.write_buf(&mut self.out).await.is_err();
-        }
-        self.out.clear();
-        self.tap.left(0);
+        poll_fn(|cx| {
+            while self.write(cx) {}
+            if self.out.is_empty() {
+                return Poll::Ready(());
+            }
+            self.signals.poll(0, cx).map_or(Poll::Pending, |_| {
+                self.deaf = true;
+                Poll::Ready(())
+            })
+        })
+        .await;
+    }
+
+    /// Writes what the client takes at once.
+    async fn flush_some(&mut self) {
+        poll_fn(|cx| {
+            while self.write(cx) {}
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Whether the client has gone, as far as can be known without waiting.
@@ -105,6 +129,10 @@ impl Client {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> bool {
+        self.write(cx) | (room && !self.finished && self.poll_read(cx))
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
         self.tap.look(&self.out);
         let wrote = poll_write(&mut *self.stream, &mut self.out, cx).unwrap_or_else(|_| {
             self.deaf = true;
@@ -112,10 +140,11 @@ impl Client {
         });
         // What nobody reads makes room at once: the backend is read only while there is some, and nothing else wakes us.
         if self.deaf {
+            self.unheard += self.out.len();
             self.out.clear();
         }
         self.tap.left(self.out.len());
-        wrote | (room && !self.finished && self.poll_read(cx))
+        wrote
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
@@ -138,10 +167,14 @@ pub(super) async fn converse(
     turns: &Turns,
     signals: &Signals,
 ) -> Result<Pause, End> {
+    // What the client does not read waits in memory, so that the turn can be passed on.
+    let mut hoards = false;
+    let mut given_up = false;
     loop {
-        pass_on(session, client, backend)?;
+        hoards &= client.out.len() >= HIGH_WATER;
+        pass_on(session, client, backend, hoards)?;
         if session.at_rest() && !backend.link.owes_client() {
-            client.flush().await;
+            client.flush_some().await;
             backend.flush().await.map_err(|e| End::Lost(broken(e)))?;
             return Ok(Pause::Rest);
         }
@@ -152,8 +185,13 @@ pub(super) async fn converse(
             return Err(End::Disconnected);
         }
         turns.note_idle(waits, &session.last_sql);
+        if client.unheard > HIGH_WATER && backend.link.owes_client() && !std::mem::replace(&mut given_up, true) {
+            // A server would end a statement whose rows it cannot send.
+            let _ = backend.cancel().await;
+        }
         let hosts = waits && session.may_be_visited();
-        let signal = poll_fn(|cx| {
+        let stalls = full(client.out.len(), hoards);
+        let next = poll_fn(|cx| {
             if hosts && turns.poll_visitor(cx) {
                 return Poll::Ready(Ok(None));
             }
@@ -161,7 +199,7 @@ pub(super) async fn converse(
                 return Poll::Ready(Ok(Some(signal)));
             }
             let client_room = session.may_send() && backend.link.out.len() < HIGH_WATER;
-            let server_room = client.out.len() < HIGH_WATER;
+            let server_room = !full(client.out.len(), hoards);
             let progress = client.poll(cx, client_room);
             match backend.poll(cx, server_room) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(End::Lost(broken(error)))),
@@ -169,10 +207,18 @@ pub(super) async fn converse(
                 Poll::Pending if progress => Poll::Ready(Ok(None)),
                 Poll::Pending => Poll::Pending,
             }
-        })
-        .await?;
+        });
+        let signal = if stalls {
+            let Ok(signal) = tokio::time::timeout(STALLED, next).await else {
+                hoards = turns.is_awaited();
+                continue;
+            };
+            signal?
+        } else {
+            next.await?
+        };
         if hosts && signal.is_none() && client.input.buffer.is_empty() && turns.has_visitor() {
-            client.flush().await;
+            client.flush_some().await;
             return Ok(Pause::Visitor);
         }
         match signal {
@@ -187,9 +233,11 @@ pub(super) async fn converse(
 }
 
 /// Passes on whatever has come, as far as the rules and the space allow.
-fn pass_on(session: &mut Session, client: &mut Client, backend: &mut Backend) -> Result<(), End> {
+fn pass_on(session: &mut Session, client: &mut Client, backend: &mut Backend, hoards: bool) -> Result<(), End> {
     let Backend { input, link, .. } = backend;
-    while let Some(piece) = take(input, client.out.len())? {
+    while !full(client.out.len(), hoards)
+        && let Some(piece) = input.next().map_err(|e| End::Lost(broken(e)))?
+    {
         session.server(&piece, link, &mut client.out).map_err(End::Lost)?;
     }
     // What a commit is to undo of the settings depends on what they are.
@@ -202,11 +250,9 @@ fn pass_on(session: &mut Session, client: &mut Client, backend: &mut Backend) ->
     Ok(())
 }
 
-fn take(input: &mut Input, waiting: usize) -> Result<Option<Piece>, End> {
-    if waiting >= HIGH_WATER {
-        return Ok(None);
-    }
-    input.next().map_err(|e: io::Error| End::Lost(broken(e)))
+/// Whether as much waits for the client as may.
+fn full(waiting: usize, hoards: bool) -> bool {
+    waiting >= HIGH_WATER && !hoards
 }
 
 #[cfg(test)]
@@ -219,7 +265,7 @@ mod tests {
     async fn what_a_deaf_client_does_not_read_makes_room() {
         let (near, far) = tokio::io::duplex(64);
         drop(far);
-        let mut client = Client::new(Box::new(near));
+        let mut client = Client::new(Box::new(near), Rc::default());
         client.out.put_bytes(b'x', HIGH_WATER);
         let progress = poll_fn(|cx| Poll::Ready(client.poll(cx, false))).await;
         assert!(progress && client.out.len() < HIGH_WATER, "{progress}, {}", client.out.len());

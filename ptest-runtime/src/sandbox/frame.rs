@@ -7,8 +7,17 @@ use std::io;
 
 use bytes::{Buf, BufMut, BytesMut};
 
-/// The largest frame that a server accepts (`MaxAllocSize`).
+/// The largest frame that a server sends (`MaxAllocSize`).
 const MAX_FRAME: usize = 1 << 30;
+
+/// The largest frame that it takes, less what private names make it longer.
+const MAX_SENT: usize = MAX_FRAME - 1024;
+
+/// The largest frame without data of the user's that it takes.
+const MAX_SMALL: usize = 10_000;
+
+/// So much room is made for a frame that has only been announced.
+const AHEAD: usize = 1 << 20;
 
 /// The type `text` in `pg_type`.
 const TEXT: u32 = 25;
@@ -59,6 +68,8 @@ pub(super) struct Input {
     pub(super) buffer: BytesMut,
     /// Tags whose frames are handed on in portions.
     streamed: &'static [u8],
+    /// How long a frame with a tag may be; `None`: there is no such tag.
+    limit: fn(u8) -> Option<usize>,
     /// Bytes that the frame begun last still lacks.
     missing: usize,
 }
@@ -66,12 +77,12 @@ pub(super) struct Input {
 impl Input {
     /// The receiving end of a client: copy data streams.
     pub(super) fn of_client() -> Self {
-        Input { buffer: BytesMut::with_capacity(8 * 1024), streamed: b"d", missing: 0 }
+        Input { buffer: BytesMut::with_capacity(8 * 1024), streamed: b"d", limit: limit_of_client, missing: 0 }
     }
 
     /// The receiving end of a server: rows and copy data stream.
     pub(super) fn of_server() -> Self {
-        Input { buffer: BytesMut::with_capacity(16 * 1024), streamed: b"Dd", missing: 0 }
+        Input { buffer: BytesMut::with_capacity(16 * 1024), streamed: b"Dd", limit: limit_of_server, missing: 0 }
     }
 
     /// The bytes that complete the frame begun last.
@@ -85,14 +96,14 @@ impl Input {
         if run.is_some() {
             return Ok(run);
         }
-        let Some((tag, total)) = header(&self.buffer)? else { return Ok(None) };
+        let Some((tag, total)) = limited(&self.buffer, self.limit)? else { return Ok(None) };
         if tag == b'B' && total > LARGE_BIND && self.buffer.len() >= LARGE_BIND.min(total) && self.buffer.len() < total
         {
             self.missing = total - self.buffer.len();
             return Ok(Some(Piece::Head(Frame { bytes: self.buffer.split() })));
         }
         if self.buffer.len() < total {
-            self.buffer.reserve(total - self.buffer.len());
+            self.buffer.reserve((total - self.buffer.len()).min(AHEAD));
             return Ok(None);
         }
         Ok(Some(Piece::Frame(Frame { bytes: self.buffer.split_to(total) })))
@@ -104,7 +115,7 @@ impl Input {
         self.missing -= end;
         let mut rows = 0;
         while self.missing == 0
-            && let Some((tag, total)) = header(&self.buffer[end..])?
+            && let Some((tag, total)) = limited(&self.buffer[end..], self.limit)?
             && self.streamed.contains(&tag)
         {
             let there = total.min(self.buffer.len() - end);
@@ -116,17 +127,36 @@ impl Input {
     }
 }
 
-/// The tag and total length of the frame at the front of `bytes`.
+/// The tag and total length of the frame of a server at the front of `bytes`.
 pub(super) fn header(bytes: &[u8]) -> io::Result<Option<(u8, usize)>> {
+    limited(bytes, limit_of_server)
+}
+
+/// The same; what no frame can be is refused as soon as it shows, not when so much has come.
+fn limited(bytes: &[u8], limit: fn(u8) -> Option<usize>) -> io::Result<Option<(u8, usize)>> {
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let Some(&tag) = bytes.first() else { return Ok(None) };
+    let most = limit(tag).ok_or_else(|| invalid(format!("invalid frontend message type {tag}")))?;
     if bytes.len() < 5 {
         return Ok(None);
     }
     let length = length(bytes);
-    if !(4..=MAX_FRAME).contains(&length) {
-        let what = format!("frame `{}` claims a length of {length}", bytes[0].escape_ascii());
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    if !(4..=most).contains(&length) {
+        return Err(invalid(format!("frame `{}` claims a length of {length}", tag.escape_ascii())));
     }
-    Ok(Some((bytes[0], length + 1)))
+    Ok(Some((tag, length + 1)))
+}
+
+fn limit_of_client(tag: u8) -> Option<usize> {
+    match tag {
+        b'B' | b'F' | b'P' | b'Q' | b'd' => Some(MAX_SENT),
+        b'C' | b'D' | b'E' | b'H' | b'S' | b'X' | b'c' | b'f' => Some(MAX_SMALL),
+        _ => None,
+    }
+}
+
+fn limit_of_server(_: u8) -> Option<usize> {
+    Some(MAX_FRAME)
 }
 
 fn length(bytes: &[u8]) -> usize {
@@ -321,12 +351,26 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_is_an_error() {
-        for length in [0u32, 3, 1 << 31] {
+        for (tag, length) in [(b'Q', 0), (b'Q', 3), (b'Q', 1 << 31), (b'd', 1 << 30), (b'S', 10_001), (b'E', 1 << 20)] {
             let mut input = Input::of_client();
-            input.buffer.put_u8(b'Q');
+            input.buffer.put_u8(tag);
             input.buffer.put_u32(length);
             assert!(input.next().is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn a_type_that_cannot_be_is_an_error_at_once() {
+        let mut input = Input::of_client();
+        input.buffer.put_u8(b'G');
+        assert_eq!(input.next().unwrap_err().to_string(), "invalid frontend message type 71");
+    }
+
+    #[test]
+    fn room_is_made_for_what_comes() {
+        let mut input = Input::of_client();
+        assert!(pieces(&mut input, &[b'Q', 0x3f, 0, 0, 0]).is_empty());
+        assert!(input.buffer.capacity() < 4 * AHEAD, "{}", input.buffer.capacity());
     }
 
     #[test]

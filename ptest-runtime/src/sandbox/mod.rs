@@ -122,7 +122,7 @@ struct Shared {
     reported: Vec<(String, String)>,
     database: String,
     duties: Rc<RefCell<Duties>>,
-    signals: Signals,
+    signals: Rc<Signals>,
     log: Rc<Log>,
     last_id: Cell<u32>,
     secret: i32,
@@ -195,7 +195,7 @@ impl Sandbox {
             turns: Turns::new(backend, options.turn_timeout),
             database: database.to_owned(),
             duties: Rc::new(RefCell::new(Duties::new(constraints))),
-            signals: Signals::default(),
+            signals: Rc::default(),
             log: Rc::default(),
             last_id: Cell::new(0),
             secret,
@@ -292,8 +292,8 @@ async fn leave(sessions: Vec<JoinHandle<()>>, shared: &Shared) {
 
 impl Shared {
     fn attach(self: &Rc<Self>, stream: Box<dyn Transport>) {
-        let shared = Rc::clone(self);
-        let task = spawn_local(async move { shared.serve(Client::new(stream)).await });
+        let (shared, client) = (Rc::clone(self), Client::new(stream, Rc::clone(&self.signals)));
+        let task = spawn_local(async move { shared.serve(client).await });
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|task| !task.is_finished());
         sessions.push(task);

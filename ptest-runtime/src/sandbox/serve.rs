@@ -9,13 +9,13 @@ use super::commit;
 use super::control;
 use super::conversation::{Client, End, Pause, converse};
 use super::defaults::{Defaults, Invalid};
-use super::frame::{self, Frame, Piece, Report};
+use super::frame::{self, Piece, Report};
 use super::reports;
 use super::session::Session;
 use super::settings::Settings;
 use super::signals::Signal;
 use super::startup::{self, Request};
-use super::turn::Taken;
+use super::turn::{Taken, preview};
 use crate::test::Level;
 
 /// The setting that the argument `level` gives another default.
@@ -168,17 +168,24 @@ impl Shared {
                 }
             }
             client.flush().await;
-            tokio::select! {
-                biased;
-                () = self.signals.closed() => {
-                    if client.is_gone().await {
-                        return Ok(());
-                    }
-                    self.note_straggler(session, client, false).await;
-                    return Err(End::Closed);
-                }
-                more = client.read() => if !more { return Ok(()) },
+            if !self.read(session, client).await? {
+                return Ok(());
             }
+        }
+    }
+
+    /// Reads more of a client that has no turn; `false`: it has finished.
+    async fn read(&self, session: &Session, client: &mut Client) -> Result<bool, End> {
+        tokio::select! {
+            biased;
+            () = self.signals.closed() => {
+                if client.is_gone().await {
+                    return Ok(false);
+                }
+                self.note_straggler(session, client, false).await;
+                Err(End::Closed)
+            }
+            more = client.read() => Ok(more),
         }
     }
 
@@ -259,7 +266,7 @@ impl Shared {
                 Some(_) => {}
                 None => {
                     client.flush().await;
-                    if !client.read().await {
+                    if !self.read(session, client).await? {
                         return Err(End::Disconnected);
                     }
                 }
@@ -281,20 +288,4 @@ impl Shared {
     fn give_up(&self, lost: &Lost) {
         self.lost.borrow_mut().get_or_insert(lost.clone());
     }
-}
-
-/// The start of the statement in a client's message, for a report; empty where there is none.
-fn preview(first: &Piece) -> String {
-    let frame: &Frame = match first {
-        Piece::Frame(frame) | Piece::Head(frame) => frame,
-        Piece::Data { .. } => return String::new(),
-    };
-    let mut body = frame.body();
-    let text = match frame.tag() {
-        b'Q' => frame::take_cstr(&mut body),
-        b'P' => frame::take_cstr(&mut body).and_then(|_| frame::take_cstr(&mut body)),
-        _ => None,
-    };
-    let text = text.unwrap_or_default();
-    String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned()
 }

@@ -21,9 +21,6 @@ use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
 use super::visit::Visits;
 
-/// The server's limit for a message without data of the user's.
-const SMALL: usize = 10_000;
-
 /// What the client is told when its stream makes no sense; its session ends.
 #[derive(Debug)]
 pub(super) struct Malformed(pub(super) String);
@@ -170,7 +167,6 @@ impl Session {
             return Ok(());
         }
         self.check(frame)?;
-        self.rest = missing;
         match frame.tag() {
             b'Q' => self.query(frame, link),
             b'P' => self.parse(frame, link)?,
@@ -199,6 +195,8 @@ impl Session {
             b'X' => self.ended = true,
             tag => return Err(Malformed(format!("invalid frontend message type {tag}"))),
         }
+        // Only now: what was refused has not been begun.
+        self.rest = missing;
         Ok(())
     }
 
@@ -211,7 +209,6 @@ impl Session {
         let fits = match tag {
             b'Q' => frame.body().iter().position(|b| *b == 0) == frame.body().len().checked_sub(1),
             b'H' | b'S' => frame.body().is_empty(),
-            b'D' | b'E' | b'C' | b'c' | b'f' | b'X' => frame.body().len() < SMALL,
             _ => true,
         };
         if fits { Ok(()) } else { Err(Malformed("invalid message format".to_owned())) }

@@ -42,7 +42,11 @@ pub(super) async fn receive(client: &mut Client) -> Request {
                 return Request::Cancel { session: packet.get_i32(), secret: packet.get_i32() };
             }
             version if version >> 16 == PROTOCOL_3 => {
-                let Some(parameters) = parameters(&packet) else { return Request::Nothing };
+                let Some(parameters) = parameters(&packet) else {
+                    let what = "invalid startup packet layout: expected terminator as last byte";
+                    Report::fatal("08P01", what).put(&mut client.out);
+                    return Request::Nothing;
+                };
                 if version & 0xffff != 0 {
                     put_negotiation(&parameters, &mut client.out);
                 }
@@ -52,7 +56,6 @@ pub(super) async fn receive(client: &mut Client) -> Request {
                 let (major, minor) = (version >> 16, version & 0xffff);
                 let what = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
                 Report::fatal("0A000", what).put(&mut client.out);
-                client.flush().await;
                 return Request::Nothing;
             }
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::backend::Backend;
-use super::frame::Report;
+use super::frame::{self, Frame, Piece, Report};
 use super::visit::Loan;
 
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Turns {
     patience: Duration,
     holder: RefCell<Option<Holder>>,
     taken: Cell<u64>,
+    /// How many sessions wait for it.
+    awaited: Cell<usize>,
     /// Sessions that would run a statement inside the holder's transaction.
     visitors: RefCell<VecDeque<oneshot::Sender<Loan>>>,
     /// Woken when there is one more.
@@ -48,6 +50,22 @@ pub(super) struct Holder {
     pub(super) idle_since: Option<Instant>,
 }
 
+/// A session waits as long as it has this.
+struct Waits<'a>(&'a Cell<usize>);
+
+impl<'a> Waits<'a> {
+    fn of(awaited: &'a Cell<usize>) -> Self {
+        awaited.set(awaited.get() + 1);
+        Waits(awaited)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 impl Turns {
     pub(super) fn new(backend: Backend, patience: Duration) -> Self {
         Turns {
@@ -55,6 +73,7 @@ impl Turns {
             patience,
             holder: RefCell::new(None),
             taken: Cell::new(0),
+            awaited: Cell::new(0),
             visitors: RefCell::default(),
             host: RefCell::default(),
         }
@@ -71,6 +90,7 @@ impl Turns {
     ///
     /// The holder has been idle for too long while this session waited.
     pub(super) async fn take(&self, session: u32, sql: &str, visits: bool) -> Result<Taken, Report> {
+        let _waits = Waits::of(&self.awaited);
         let mut turn = std::pin::pin!(Arc::clone(&self.backend).lock_owned());
         let mut loan = None;
         loop {
@@ -99,6 +119,11 @@ impl Turns {
         let turn = Arc::clone(&self.backend).try_lock_owned().ok()?;
         self.hold(session);
         Some(turn)
+    }
+
+    /// Whether a session waits for the turn.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.get() > 0
     }
 
     /// Waits for the turn, however long it takes.
@@ -187,4 +212,20 @@ impl Turns {
             )
         }
     }
+}
+
+/// The start of the statement in a client's message, for a report; empty where there is none.
+pub(super) fn preview(first: &Piece) -> String {
+    let frame: &Frame = match first {
+        Piece::Frame(frame) | Piece::Head(frame) => frame,
+        Piece::Data { .. } => return String::new(),
+    };
+    let mut body = frame.body();
+    let text = match frame.tag() {
+        b'Q' => frame::take_cstr(&mut body),
+        b'P' => frame::take_cstr(&mut body).and_then(|_| frame::take_cstr(&mut body)),
+        _ => None,
+    };
+    let text = text.unwrap_or_default();
+    String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned()
 }

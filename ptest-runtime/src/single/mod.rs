@@ -72,7 +72,9 @@ impl SingleError {
             }
             SingleError::Apply { source, .. } => return source.help(),
             SingleError::Held { .. } => {
-                "tests of all processes take turns on it: find out what that one waits for, or run fewer tests at once"
+                "tests of all processes take turns on it, and one run of `cargo test` has it until it ends: find out what that \
+                 process waits for, or run fewer tests at once. A test that starts another test binary waits for itself: \
+                 name another database for that one"
                     .to_owned()
             }
         })

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::apart::apart;
 use super::history::{self, Dialect};
-use super::layout::Layout;
 use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
 use crate::context::Context;
@@ -61,7 +60,7 @@ pub(crate) async fn migrate(address: &Address, database: &str, schema: &Schema) 
         Source::Folder(folder) => {
             let set = schema.read(folder)?;
             #[cfg(feature = "sqlx-postgres")]
-            if set.layout == Layout::Sqlx {
+            if set.layout == super::layout::Layout::Sqlx {
                 use crate::drivers::sqlx_postgres;
                 let migrator = crate::drivers::sqlx_migrator::migrator(&set, &folder.sqlx);
                 return match sqlx_postgres::migrate(sqlx_postgres::connect_options(address, database), &migrator).await

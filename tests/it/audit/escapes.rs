@@ -4,7 +4,7 @@ use ptest::TestDatabase;
 use sqlx::{Executor, PgPool};
 
 use crate::package::Package;
-use crate::rerun::{Outcome, Rerun};
+use crate::rerun::{Outcome, Rerun, server_version};
 
 /// All that a client could say to get out, each after it has made a mess. Most of it is answered with an error.
 const ATTEMPTS: &[&str] = &[
@@ -75,7 +75,7 @@ fn whatever_a_client_says() {
 
 #[test]
 fn a_connection_of_the_servers_own() {
-    if !has_dblink() {
+    if !has_dblink() || !is_seen() {
         return;
     }
     let out = escapes("dblink", "c_by_dblink", "d_is_clean");
@@ -97,6 +97,9 @@ fn a_connection_that_stays_open_in_the_backend() {
 
 #[test]
 fn a_connection_by_name() {
+    if !is_seen() {
+        return;
+    }
     let out = escapes("by name", "g_by_name", "h_is_clean");
     out.failed()
         .says("something else than the test's own connections wrote to its database")
@@ -106,6 +109,9 @@ fn a_connection_by_name() {
 
 #[test]
 fn a_test_that_fails_and_escapes() {
+    if !is_seen() {
+        return;
+    }
     let out = escapes("failing", "i_by_name_and_fails", "j_is_clean");
     out.failed().says("no room for `guest`").says("ptest: something else than the test's own connections wrote");
     replaced(&out);
@@ -116,6 +122,11 @@ fn somebody_who_looks_on() {
     let out = escapes("onlooker", "k_is_looked_at", "l_is_clean");
     out.passed().says("ptest: warning: somebody else was connected to the test's database").says("an onlooker, user ");
     replaced(&out);
+}
+
+/// Whether the server tells that somebody has written who has gone: before version 15 its counters lag.
+fn is_seen() -> bool {
+    server_version() >= 15
 }
 
 /// Runs a test that escapes, and the next of the process.

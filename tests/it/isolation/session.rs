@@ -58,7 +58,7 @@ mod inner {
             "set search_path to pg_catalog",
             "set session_replication_role = replica",
             "set session characteristics as transaction isolation level serializable",
-            "set role pg_read_all_data",
+            "set role pg_monitor",
         ] {
             sqlx::raw_sql(sql).execute(&mut *conn).await?;
         }

@@ -45,7 +45,10 @@ fn the_settings_of_sqlx() {
 #[test]
 fn diesel() {
     let package = Package::new(&[
-        ("migrations/00000000000000_diesel_initial_setup/up.sql", "create function f() returns int return 1;"),
+        (
+            "migrations/00000000000000_diesel_initial_setup/up.sql",
+            "create function f() returns int language sql as 'select 1';",
+        ),
         ("migrations/00000000000000_diesel_initial_setup/down.sql", "this is no sql"),
         ("migrations/2024-01-31-120000_a/up.sql", "create table layout_d (n int default f());"),
         ("migrations/2024-02-01-120000_b/up.sql", "create index concurrently on layout_d (n); vacuum layout_d;"),
