@@ -1,25 +1,44 @@
 //! A template: a migrated database file that slots are copied from.
 //!
 //! It is built under a private name by one process while the others wait, and renamed into place when it is complete: a
-//! file with a template's name is a whole template.
+//! file with a template's name is a whole template. Who uses it shares a lock on its folder; what nobody has used for a week
+//! is removed by whoever builds another.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::error::SqliteError;
+use crate::reaper::UNUSED;
 
 /// A template that exists, and the folder that its slots live in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Template {
     folder: PathBuf,
+    #[expect(dead_code, reason = "held, never read")]
+    in_use: Arc<File>,
+}
+
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.folder == other.folder
+    }
 }
 
 impl Template {
-    /// The template of `fingerprint` under `root`, if there is one.
+    /// The template of `fingerprint` under `root`, if there is one. As long as it is held, it is not removed.
     pub(crate) fn get(root: &Path, fingerprint: &str) -> Option<Template> {
-        let template = Template { folder: root.join(fingerprint) };
-        template.path().exists().then_some(template)
+        let folder = root.join(fingerprint);
+        let in_use = File::open(&folder).ok()?;
+        // Where no folder can be locked, none is removed either.
+        let _ = in_use.lock_shared();
+        let is_at = |found: fs::Metadata| in_use.metadata().is_ok_and(|own| own.ino() == found.ino());
+        let stands = fs::metadata(&folder).is_ok_and(is_at) && template_in(&folder).exists();
+        stands.then(|| Template { folder, in_use: Arc::new(in_use) })
     }
 
     /// The template of `fingerprint` under `root`; `build` makes it where it does not exist yet.
@@ -38,32 +57,33 @@ impl Template {
         if let Some(template) = Template::get(root, fingerprint) {
             return Ok(template);
         }
-        let template = Template { folder: root.join(fingerprint) };
         remove_unfinished(root);
+        remove_unused(root, UNUSED);
         let unfinished = unfinished_name(root);
-        match build(&unfinished).await.and_then(|()| template.publish(&unfinished)) {
-            Ok(()) => Ok(template),
-            Err(error) => {
-                super::remove_database(&unfinished);
-                Err(error)
-            }
+        let built = build(&unfinished).await.and_then(|()| Template::publish(&unfinished, root, fingerprint));
+        if built.is_err() {
+            super::remove_database(&unfinished);
         }
+        built
     }
 
-    fn publish(&self, built: &Path) -> Result<(), SqliteError> {
+    fn publish(built: &Path, root: &Path, fingerprint: &str) -> Result<Template, SqliteError> {
         let failed = |action, path: &Path, source| SqliteError::File { action, path: path.to_owned(), source };
-        std::fs::create_dir_all(&self.folder).map_err(|e| failed("create", &self.folder, e))?;
-        std::fs::rename(built, self.path()).map_err(|e| failed("rename the template to", &self.path(), e))
+        let folder = root.join(fingerprint);
+        fs::create_dir_all(&folder).map_err(|e| failed("create", &folder, e))?;
+        let path = template_in(&folder);
+        fs::rename(built, &path).map_err(|e| failed("rename the template to", &path, e))?;
+        Template::get(root, fingerprint).ok_or_else(|| failed("find", &path, io::ErrorKind::NotFound.into()))
     }
 
     /// Makes a database at `path` that is the same.
     pub(crate) fn copy_to(&self, path: &Path) -> Result<(), SqliteError> {
         let failed = |source| SqliteError::File { action: "copy the template to", path: path.to_owned(), source };
-        std::fs::copy(self.path(), path).map(drop).map_err(failed)
+        fs::copy(self.path(), path).map(drop).map_err(failed)
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.join("template.sqlite")
+        template_in(&self.folder)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -71,13 +91,13 @@ impl Template {
     }
 }
 
+fn template_in(folder: &Path) -> PathBuf {
+    folder.join("template.sqlite")
+}
+
 /// Waits until no process builds a template under `root`, and keeps it so until the file is dropped.
 fn lock_builds(root: &Path) -> Result<File, SqliteError> {
-    std::fs::create_dir_all(root).map_err(|source| SqliteError::File {
-        action: "create",
-        path: root.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(root).map_err(|source| SqliteError::File { action: "create", path: root.to_owned(), source })?;
     let path = root.join("build.lock");
     File::options()
         .write(true)
@@ -101,7 +121,29 @@ fn unfinished_name(root: &Path) -> PathBuf {
 fn remove_unfinished(root: &Path) {
     for entry in root.read_dir().into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            let _ = std::fs::remove_file(entry.path());
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes the templates, with their slots, that nobody uses and nobody has used for so long; called under the lock.
+fn remove_unused(root: &Path, unused: Duration) {
+    for folder in root.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let is_old = |file: PathBuf| {
+            let modified = file.metadata().and_then(|file| file.modified());
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > unused))
+        };
+        // A slot's lock is written to whenever its copy is made. The times of copies mean nothing.
+        let files = || folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let dated = || files().filter(|file| file.extension().is_some_and(|end| end == "lock"));
+        if template_in(&folder).exists()
+            && dated().chain([template_in(&folder)]).all(is_old)
+            && let Ok(lock) = File::open(&folder)
+            && lock.try_lock().is_ok()
+        {
+            // The template last: it says what the rest is.
+            files().filter(|file| *file != template_in(&folder)).for_each(|file| drop(fs::remove_file(file)));
+            let _ = fs::remove_file(template_in(&folder)).and_then(|()| fs::remove_dir(&folder));
         }
     }
 }
@@ -109,7 +151,7 @@ fn remove_unfinished(root: &Path) {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::time::Duration;
+    use std::time::SystemTime;
 
     use super::*;
     use crate::sqlite::child::Child;
@@ -155,6 +197,38 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[test]
+    fn what_nobody_has_used_for_a_week_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let week = Duration::from_secs(7 * 24 * 60 * 60 + 60);
+        let build = |name: &str| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let write = async |path: &Path| std::fs::write(path, "").map_err(|_| unreachable!());
+            runtime.block_on(Template::get_or_build(root.path(), name, write)).unwrap()
+        };
+        let age = |file: &str| {
+            let file = File::options().write(true).create(true).truncate(false).open(root.path().join(file)).unwrap();
+            file.set_modified(SystemTime::now() - week).unwrap();
+        };
+        let names = ["old", "held", "fresh", "leased"];
+        names.iter().for_each(|name| drop(build(name)));
+        for name in names {
+            age(&format!("{name}/template.sqlite"));
+            age(&format!("{name}/0.lock"));
+            age(&format!("{name}/0-1.sqlite"));
+        }
+        std::fs::write(root.path().join("leased/1.lock"), "2").unwrap();
+        std::fs::write(root.path().join("fresh/template.sqlite"), "").unwrap();
+        let held = Template::get(root.path(), "held").unwrap();
+        build("another");
+        assert_eq!(entries(root.path()), ["another", "build.lock", "fresh", "held", "leased"]);
+        drop(held);
+        build("the next");
+        assert_eq!(entries(root.path()), ["another", "build.lock", "fresh", "leased", "the next"]);
+        drop(build("old"));
+        assert!(root.path().join("old/template.sqlite").exists(), "it is built again");
     }
 
     #[test]
