@@ -40,8 +40,7 @@
 //!   until the commit, and would not refuse `DISCARD TEMP` for it. Over columns without names of their own it does so too.
 //! - `PREPARE TRANSACTION`, procedures that end transactions, `LISTEN`, `NOTIFY`, what needs autocommit have a hint.
 //! - A constraint that can be deferred and is `INITIALLY IMMEDIATE` may be deferred in the transaction that makes it.
-//! - A malformed message ends its session, where a server may only complain. `DECLARE` outside of a transaction is
-//!   refused before its query is looked at.
+//! - A malformed message ends its session. `DECLARE` outside of a transaction is refused before its query is looked at.
 //!
 //! Rollback does not undo sequences, session-level advisory locks and prepared statements; whoever takes the backend back does.
 
