@@ -23,6 +23,11 @@ pub(super) fn without_what_is_refused(plain: &mut Vec<Message>, sandbox: &mut Ve
                 theirs.clone_from(ours);
             }
         }
+        // Nor has it fired the triggers that a server fires before it refuses.
+        if ours.iter().any(prepare) {
+            let said = |m: &Message| m.tag == b'N' && m.field(b'S').is_some_and(|severity| severity == "NOTICE");
+            [&mut *ours, &mut *theirs].into_iter().for_each(|messages| messages.retain(|m| !said(m)));
+        }
         if hint && !theirs.iter().any(refused) {
             ours.retain(|m| m.tag == b'Z');
             theirs.retain(|m| m.tag == b'Z');
