@@ -339,6 +339,7 @@ impl Postgres {
                 single: None,
                 database: slot.database().to_owned(),
                 origin: "the test's sandbox".to_owned(),
+                home: None,
             },
             Postgres::Own(own) => own.address(),
             Postgres::Template(address) => address.clone(),

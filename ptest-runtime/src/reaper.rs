@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
+use crate::database::claim;
+use crate::server::{self, Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
 use crate::template::{PREFIX, template_name};
 use family::{Family, Kind, Note, marked_families};
 
@@ -149,7 +150,12 @@ async fn families(admin: &mut Admin, fingerprints: &str) -> Result<BTreeMap<Stri
          WHERE d.datname ~ {} AND pg_catalog.pg_has_role(d.datdba, 'USAGE') ORDER BY d.datname",
         quote_literal(&format!("^{PREFIX}{fingerprints}_"))
     );
-    Ok(marked_families(admin.run(&sql).await?))
+    let mut families = marked_families(admin.run(&sql).await?);
+    // After the databases: none is there before its claim.
+    if let Some(claims) = server::claims(admin.address()) {
+        families.iter_mut().for_each(|(fingerprint, family)| family.claimed(&claim::states(&claims, fingerprint)));
+    }
+    Ok(families)
 }
 
 /// Drops everything of a fingerprint, the template last and only if nothing else is left: it proves what they are.
@@ -157,6 +163,10 @@ async fn drop_family(admin: &mut Admin, fingerprint: &str, family: &Family) -> R
     let template = template_name(fingerprint);
     let garbage: Vec<&str> = family.garbage().map(|d| d.name.as_str()).collect();
     for database in family.databases.iter().filter(|d| matches!(d.kind, Kind::Slot | Kind::Spare)) {
+        let claims = server::claims(admin.address()).filter(|_| database.kind == Kind::Spare);
+        if claims.zip(database.number()).is_some_and(|(claims, number)| !claim::discard(&claims, fingerprint, number)) {
+            return Ok(());
+        }
         // Never with FORCE. If somebody has connected meanwhile, this fails, and the rest is for another time.
         if !garbage.contains(&database.name.as_str()) && admin.try_run(&drop_sql(&database.name)).await.is_err() {
             return Ok(());

@@ -1,14 +1,17 @@
-//! The keeper: a thread with the one connection that holds a database's lock, and throws the database away.
+//! The keeper: a thread that holds a database's lock, and gives the database back or throws it away.
+//!
+//! It connects to the server for what it needs there: to lock a database of the user's server, to clone one, or to end one. For
+//! a test that leases a spare of ptest's own server, and leaves what can be restored, it has one short session, at the end.
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::idle;
 use super::lease::{self, Leased};
-use super::restore;
+use super::{clients, idle, restore};
 use crate::audit::Straggler;
 use crate::config::Config;
+use crate::lease::LeaseError;
 use crate::report::{Kept, Scene};
-use crate::server::{Address, Admin};
+use crate::server::{self, Address, Admin, Connection};
 use crate::template::Schema;
 use crate::test::Level;
 
@@ -41,7 +44,7 @@ pub(super) fn start(server: &Address) -> crate::Result<mpsc::UnboundedSender<Ord
         .spawn(move || {
             // Without a runtime the orders are dropped, and their senders learn that the keeper is gone.
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(Keeper { server, admin: None, leased: None }.serve(inbox));
+                runtime.block_on(Keeper { server, admin: None, session: None, leased: None }.serve(inbox));
             }
         })
         .map_err(crate::Error::other)?;
@@ -50,8 +53,10 @@ pub(super) fn start(server: &Address) -> crate::Result<mpsc::UnboundedSender<Ord
 
 struct Keeper {
     server: Address,
-    /// Opened for the first test.
+    /// Opened when first needed.
     admin: Option<Admin>,
+    /// A session in the database of a test whose body has returned.
+    session: Option<Connection>,
     leased: Option<Leased>,
 }
 
@@ -61,25 +66,29 @@ impl Keeper {
             match order {
                 Order::Lease { schema, level, reply } => drop(reply.send(self.lease(schema, level).await)),
                 Order::Number { first, reply } => {
-                    if let Some(admin) = &mut self.admin {
-                        let _ = reply.send(lease::number(admin, first).await);
-                    }
+                    let number = match self.admin().await {
+                        Ok(admin) => lease::number(admin, first).await,
+                        Err(error) => Err(error),
+                    };
+                    let _ = reply.send(number);
                 }
                 Order::Look { timed_out, reply } => {
                     let mut scene = Scene::now(timed_out);
-                    if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
+                    if let Some((admin, leased)) = self.both().await {
                         scene.look_through(admin, &leased.name).await;
                     }
                     let _ = reply.send(scene);
                 }
                 Order::OpenTransactions { reply } => {
-                    if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
-                        let _ = reply.send(lease::open_transactions(admin, leased).await.unwrap_or_default());
-                    }
+                    let open = match self.watcher().await {
+                        Some((watcher, leased)) => clients::open_transactions(watcher, leased).await,
+                        None => Ok(Vec::new()),
+                    };
+                    let _ = reply.send(open.unwrap_or_default());
                 }
                 Order::Stop => {
-                    if let (Some(admin), Some(leased)) = (&mut self.admin, &self.leased) {
-                        lease::stop(admin, leased).await;
+                    if let Some((admin, leased)) = self.both().await {
+                        clients::stop(admin, leased).await;
                     }
                 }
                 Order::Close { failed, reply, orders } => {
@@ -95,43 +104,123 @@ impl Keeper {
     }
 
     async fn lease(&mut self, schema: Schema, level: Level) -> crate::Result<String> {
-        let mut admin = match self.admin.take() {
-            Some(admin) => admin,
-            None => lease::open(&self.server).await?,
+        let leased = match server::claims(&self.server) {
+            None => lease::take(self.admin().await?, schema).await?,
+            Some(claims) => {
+                let (mut leased, is_made) = lease::claim(&claims, schema)?;
+                if !is_made {
+                    lease::make(self.admin().await?, &mut leased).await?;
+                }
+                leased
+            }
         };
-        let leased = lease::take(&mut admin, schema).await?;
         lease::relieve(&self.server, &leased).await;
         if level != Level::ReadCommitted {
-            lease::set_level(&mut admin, &leased, level).await?;
+            lease::set_level(self.admin().await?, &leased, level).await?;
         }
-        self.admin = Some(admin);
         Ok(self.leased.insert(leased).name.clone())
     }
 
-    /// Whether the connection can serve another test.
-    async fn close(&mut self, failed: bool, mut reply: Option<oneshot::Sender<Closed>>) -> bool {
-        let (Some(admin), Some(mut leased)) = (&mut self.admin, self.leased.take()) else { return false };
-        let leaks = match &reply {
-            Some(_) => lease::leaks(admin, &leased).await.unwrap_or_default(),
+    async fn admin(&mut self) -> crate::Result<&mut Admin> {
+        if self.admin.is_none() {
+            self.admin = Some(lease::open(&self.server).await?);
+        }
+        self.admin.as_mut().ok_or_else(|| LeaseError::Gone.into())
+    }
+
+    /// What most orders are about; `None`: no test is open, or the server is gone.
+    async fn both(&mut self) -> Option<(&mut Admin, &mut Leased)> {
+        self.leased.as_ref()?;
+        self.admin().await.ok()?;
+        self.admin.as_mut().zip(self.leased.as_mut())
+    }
+
+    /// The connection that tells who else is connected: the session, where the lease has none of its own.
+    async fn watcher(&mut self) -> Option<(&mut Connection, &mut Leased)> {
+        let leased = self.leased.as_mut()?;
+        if self.session.is_none() && leased.claim.is_some() {
+            self.session = restore::open(&self.server, leased).await;
+        }
+        if self.session.is_some() {
+            return self.session.as_mut().zip(self.leased.as_mut());
+        }
+        self.both().await.map(|(admin, leased)| (admin.connection(), leased))
+    }
+
+    /// Whether the keeper can serve another test.
+    async fn close(&mut self, failed: bool, reply: Option<oneshot::Sender<Closed>>) -> bool {
+        let Some(reply) = reply else {
+            // A test that could not be opened.
+            return self.throw_away().await && self.thrown_away().await;
+        };
+        let leaks = match self.watcher().await {
+            Some((watcher, leased)) => clients::leaks(watcher, leased).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        if let Some(reply) = reply.take_if(|_| Config::get().is_ok_and(|config| config.keep.wants(failed))) {
-            let kept = lease::keep(admin, &leased).await;
-            let _ = reply.send((leaks, Some(kept)));
-            return lease::unlock(admin).await.is_ok();
+        if Config::get().is_ok_and(|config| config.keep.wants(failed)) {
+            let kept = self.keep().await;
+            let _ = reply.send((leaks, kept));
+            return self.unlock().await;
         }
-        // A name that cannot be given has somebody connected, who should not be there.
-        if leaks.is_empty() && restore::restore(admin, &mut leased).await.unwrap_or(false) {
-            if let Some(reply) = reply {
-                let _ = reply.send((leaks, None));
-            }
-            return lease::unlock(admin).await.is_ok();
-        }
-        let sent = lease::throw_away(admin, &leased).await;
-        // From here on the server needs nobody.
-        if let Some(reply) = reply {
+        // A database that somebody is left in is not looked at.
+        if leaks.is_empty() && self.restore().await {
             let _ = reply.send((leaks, None));
+            return self.unlock().await;
         }
-        sent.is_ok() && lease::thrown_away(admin).await.is_ok()
+        let sent = self.throw_away().await;
+        // From here on the server needs nobody.
+        let _ = reply.send((leaks, None));
+        sent && self.thrown_away().await
+    }
+
+    async fn keep(&mut self) -> Option<Kept> {
+        self.end_session().await;
+        let (admin, leased) = self.both().await?;
+        let kept = lease::keep(admin, leased).await;
+        self.leased = None;
+        Some(kept)
+    }
+
+    /// Whether the database is a spare again.
+    async fn restore(&mut self) -> bool {
+        let restored = match (&mut self.session, &mut self.admin, &mut self.leased) {
+            (Some(session), _, Some(leased)) => restore::restore(session, leased).await,
+            (None, Some(admin), Some(leased)) if leased.claim.is_none() => restore::restore_on(admin, leased).await,
+            _ => return false,
+        };
+        let restored = restored.unwrap_or(false);
+        if restored {
+            self.leased = None;
+            self.session = None;
+        }
+        restored
+    }
+
+    async fn throw_away(&mut self) -> bool {
+        self.end_session().await;
+        let Some((admin, leased)) = self.both().await else { return false };
+        let sent = lease::throw_away(admin, leased).await.is_ok();
+        self.leased = None;
+        sent
+    }
+
+    async fn thrown_away(&mut self) -> bool {
+        match &mut self.admin {
+            Some(admin) => lease::thrown_away(admin).await.is_ok(),
+            None => true,
+        }
+    }
+
+    async fn unlock(&mut self) -> bool {
+        match &mut self.admin {
+            Some(admin) => lease::unlock(admin).await.is_ok(),
+            None => true,
+        }
+    }
+
+    async fn end_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! What a keeper says to the server, in the order of a test's life.
 
 use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::restore;
-use crate::audit::Straggler;
+use super::claim::{self, Claim};
+use super::{clients, restore};
 use crate::config::Config;
 use crate::lease::{LeaseError, mark_kept, rename};
 use crate::reaper;
@@ -12,12 +14,6 @@ use crate::report::Kept;
 use crate::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
 use crate::template::{self, PREFIX, Schema, kept_name, spare_name, template_name, used_name};
 use crate::test::Level;
-
-/// How long the backends of connections that are closed may take to end, before they count as leaked.
-const ENDING: Duration = Duration::from_secs(1);
-
-/// How long they may take before it is asked who they are.
-const LINGERING: Duration = Duration::from_millis(20);
 
 /// How long a server may take to let clients in.
 const STARTING: Duration = Duration::from_secs(30);
@@ -29,7 +25,7 @@ const NUMBERS: i32 = 0x7074_6e6f;
 const MOST_NUMBERS: u32 = 1000;
 
 /// As many databases of killed tests as may stay until the reaper comes, for each template.
-const MOST_LEFT: u32 = 4;
+const MOST_LEFT: usize = 4;
 
 /// A database, locked, of one test.
 pub(super) struct Leased {
@@ -37,6 +33,8 @@ pub(super) struct Leased {
     pub(super) schema: Schema,
     /// When the database's counters were reset last, as the server says it.
     pub(super) counted_since: Option<String>,
+    /// What locks it; `None`: a lock of the server's, with its number.
+    pub(super) claim: Option<Claim>,
     /// Whether killed tests have left more than [`MOST_LEFT`].
     piled_up: bool,
 }
@@ -58,14 +56,47 @@ pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
     }
 }
 
-/// Makes a spare the test's; without a spare, clones the template.
+/// Claims a spare, for which no server is asked; without one, a clone that [`make`] has yet to make.
+pub(super) fn claim(claims: &Path, schema: Schema) -> crate::Result<(Leased, bool)> {
+    let failed = |source| LeaseError::Claim { folder: claims.to_owned(), source };
+    let (spare, left) = Claim::take(claims, &schema.fingerprint).map_err(failed)?;
+    let is_made = spare.is_some();
+    let claim = match spare {
+        Some(spare) => spare,
+        None => Claim::new(claims, &schema.fingerprint, random()).map_err(failed)?,
+    };
+    let leased = Leased {
+        name: used_name(&schema.fingerprint, claim.number()),
+        schema,
+        counted_since: claim.counted_since().map(str::to_owned),
+        claim: Some(claim),
+        piled_up: left > MOST_LEFT,
+    };
+    Ok((leased, is_made))
+}
+
+/// Makes the clone that is leased.
+pub(super) async fn make(admin: &mut Admin, leased: &mut Leased) -> crate::Result<()> {
+    let made = async {
+        template::ensure(admin, &leased.schema).await?;
+        template::clone_into(admin, &leased.schema, &leased.name).await
+    };
+    let made = made.await;
+    if made.is_err() {
+        leased.claim.take().map(Claim::remove);
+    }
+    Ok(made?)
+}
+
+/// Makes a spare the test's, by a lock of the server's; without a spare, clones the template.
 pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Leased> {
     let piled_up = loop {
         let (spare, piled_up) = lock_spare(admin, &schema.fingerprint).await?;
         let Some((number, counted_since)) = spare else { break piled_up };
         let (spare, name) = (spare_name(&schema.fingerprint, number), used_name(&schema.fingerprint, number));
-        match give_name(admin, &spare, &name).await {
-            Ok(()) => return Ok(Leased { name, schema, counted_since, piled_up }),
+        let rename = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&spare), quote_ident(&name));
+        match admin.try_run(&rename).await {
+            Ok(_) => return Ok(Leased { name, schema, counted_since, claim: None, piled_up }),
             // Another test had it between our two statements.
             Err(QueryError::Db(error)) if error.code == "3D000" => {}
             // Somebody looks into it.
@@ -77,14 +108,9 @@ pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Lea
     let number = random();
     let name = used_name(&schema.fingerprint, number);
     run(admin, &format!("SELECT pg_catalog.pg_advisory_lock({})", key(number))).await?;
-    template::ensure(admin, &schema).await?;
-    template::clone_into(admin, &schema, &name).await?;
-    Ok(Leased { name, schema, counted_since: None, piled_up })
-}
-
-/// Gives a database another name.
-pub(super) async fn give_name(admin: &mut Admin, from: &str, to: &str) -> Result<(), QueryError> {
-    admin.try_run(&format!("ALTER DATABASE {} RENAME TO {}", quote_ident(from), quote_ident(to))).await.map(drop)
+    let mut leased = Leased { name, schema, counted_since: None, claim: None, piled_up };
+    make(admin, &mut leased).await?;
+    Ok(leased)
 }
 
 /// Where killed tests have left too much, has the server drop it, whatever becomes of this process.
@@ -134,68 +160,8 @@ pub(super) async fn number(admin: &mut Admin, first: u32) -> crate::Result<u32> 
     Err(LeaseError::Exhausted { tried: MOST_NUMBERS }.into())
 }
 
-/// Ends the connections to the database, and keeps clients from making new ones.
-pub(super) async fn stop(admin: &mut Admin, leased: &Leased) {
-    let close = format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", quote_ident(&leased.name));
-    let end = format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM {}", clients(leased));
-    let _ = admin.try_run(&close).await;
-    // Twice, for a backend that was let in just before.
-    for _ in 0..2 {
-        let _ = admin.try_run(&end).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// The connections that are idle in a transaction.
-pub(super) async fn open_transactions(admin: &mut Admin, leased: &Leased) -> Result<Vec<Straggler>, QueryError> {
-    let rows =
-        admin.try_run(&format!("SELECT {STATE} FROM {} AND state = 'idle in transaction'", clients(leased))).await?;
-    Ok(rows.into_iter().map(|row| straggler(row, false)).collect())
-}
-
-/// The connections that are still open when the backends of closed ones have had time to end.
-pub(super) async fn leaks(admin: &mut Admin, leased: &Leased) -> Result<Vec<Straggler>, QueryError> {
-    let count = format!(
-        "SELECT pg_catalog.pg_stat_get_db_numbackends(oid) FROM pg_catalog.pg_database WHERE datname = {}",
-        quote_literal(&leased.name)
-    );
-    let sql = format!("SELECT {STATE} FROM {} ORDER BY backend_start", clients(leased));
-    let started = Instant::now();
-    loop {
-        // How many there are costs a new backend less than who they are; but the server's own count as well.
-        let count = admin.try_run(&count).await?.into_iter().flatten().flatten().next();
-        if count.as_deref() == Some("0") {
-            return Ok(Vec::new());
-        }
-        if started.elapsed() > LINGERING {
-            let rows = admin.try_run(&sql).await?;
-            if rows.is_empty() || started.elapsed() > ENDING {
-                return Ok(rows.into_iter().map(|row| straggler(row, true)).collect());
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// What a [`Straggler`] is made from.
-const STATE: &str = "query, state LIKE 'idle in transaction%'";
-
-fn straggler(row: Vec<Option<String>>, connected: bool) -> Straggler {
-    let [sql, in_transaction] = [0, 1].map(|i| row.get(i).cloned().flatten().unwrap_or_default());
-    Straggler { session: None, sql, in_transaction: in_transaction == "t", connected }
-}
-
-/// The connections of clients to a database. A function, not the view of it: that costs a new backend milliseconds.
-fn clients(leased: &Leased) -> String {
-    format!(
-        "pg_catalog.pg_stat_get_activity(NULL) AS a WHERE backend_type = 'client backend' \
-         AND datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = {})",
-        quote_literal(&leased.name)
-    )
-}
-
 /// Sends what follows a test: its database is dropped, and cloned anew where there are too few spares.
-pub(super) async fn throw_away(admin: &mut Admin, leased: &Leased) -> Result<(), QueryError> {
+pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result<(), QueryError> {
     let fingerprint = &leased.schema.fingerprint;
     let number = random();
     let like = quote_literal(&format!("ptest\\_{fingerprint}\\_spare\\_%"));
@@ -204,15 +170,30 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &Leased) -> Result<(),
         key(number)
     );
     let rows = admin.try_run(&sql).await?;
-    let spares: Option<usize> = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+    let mut spares: Option<usize> = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+    let template = template_name(fingerprint);
+    let mut spare = spare_name(fingerprint, number);
+    let mut claim = None;
+    if let Some(claims) = leased.claim.take().and_then(Claim::remove) {
+        spares = claim::spares(&claims, fingerprint).ok();
+        spare = used_name(fingerprint, number);
+        claim = Some(claim_sql(&claims, fingerprint, number)?);
+    }
     // First the drop: where it fails, there is no room for more. The rest has one transaction, for it may have one.
     let mut batch = vec![format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(&leased.name))];
     if spares.is_some_and(|spares| spares < most_spares()) {
-        let (template, spare) = (template_name(fingerprint), spare_name(fingerprint, number));
         batch.push(template::create_clone_sql(admin, &template, &spare));
         batch.push(template::copy_settings_sql(&template, &spare));
+        batch.extend(claim);
     }
     Ok(admin.send_batch(&batch).await?)
+}
+
+/// The statement by which the server claims what it has made: its client may be gone by then.
+fn claim_sql(claims: &Path, fingerprint: &str, number: u64) -> io::Result<String> {
+    // The server cannot follow a link from where only we can look.
+    let (text, path) = Claim::of_spare(&claims.canonicalize()?, fingerprint, number);
+    Ok(format!("COPY (SELECT {}) TO {}", quote_literal(text.trim_end_matches('\n')), quote_literal(&path.to_string_lossy())))
 }
 
 /// Waits for the end of it, and releases the locks.
@@ -233,14 +214,15 @@ pub(super) async fn unlock(admin: &mut Admin) -> Result<(), QueryError> {
 }
 
 /// Gives the database a name under which it stays for a day, with what the test has committed.
-pub(super) async fn keep(admin: &mut Admin, leased: &Leased) -> Kept {
+pub(super) async fn keep(admin: &mut Admin, leased: &mut Leased) -> Kept {
     let family = format!("{PREFIX}{}", leased.schema.fingerprint);
-    stop(admin, leased).await;
+    clients::stop(admin, leased).await;
     let kept = async {
         mark_kept(admin, &leased.name).await?;
         let name = kept_name(&family, admin.now().await?);
         rename(admin, &leased.name, &name).await?;
         admin.run(&format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(&name))).await?;
+        leased.claim.take().map(Claim::remove);
         Ok::<_, ServerError>(name)
     };
     kept.await.map_or_else(|error| Kept::Not(error.to_string()), Kept::As)

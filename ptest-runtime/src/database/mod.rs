@@ -14,6 +14,8 @@
 //! No test waits for a `DROP` or for the clone of the next: both go to the server as one batch when a test ends, and the
 //! server completes them also when the process is gone.
 
+pub(crate) mod claim;
+mod clients;
 mod keeper;
 mod lease;
 mod restore;

@@ -8,14 +8,14 @@
 //!
 //! The counters have one blind spot: a superuser's session that sets `track_counts` off.
 
-use super::lease::{Leased, give_name, key, random};
+use super::lease::{Leased, key, random};
 use crate::lease::restore_sequences_sql;
-use crate::server::{Admin, Connection, QueryError, Rows, quote_literal};
+use crate::server::{Address, Admin, Connection, QueryError, Rows, quote_ident, quote_literal};
 use crate::template::facts::Facts;
 use crate::template::{spare_name, template_name, used_name};
 
 /// From this version on the counters are in shared memory, and a backend can be told to report what it has counted.
-const COUNTS: u32 = 150_000;
+const COUNTS: u32 = 15;
 
 /// Objects of users have greater numbers (`FirstNormalObjectId`).
 const FIRST_OF_USERS: u32 = 16_384;
@@ -27,34 +27,89 @@ const CLASS: u32 = 1262;
 const LARGEST: u64 = 512 << 10;
 
 /// What the restoring session has: settings of the database do not count, triggers and rules do not run.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("session_replication_role", "replica"),
     ("stats_fetch_consistency", "none"),
     ("search_path", "pg_catalog"),
+    ("default_transaction_read_only", "off"),
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
     ("role", "none"),
 ];
 
-/// Makes the test's database a spare again, whose connections have all ended. `false`: it is not its template.
+/// Opens a session in the test's database that can restore it; `None`: the server cannot tell what was written.
+pub(super) async fn open(server: &Address, leased: &Leased) -> Option<Connection> {
+    // Older servers do not know one of the settings, and only superusers may have another.
+    let session = Connection::open(server, &leased.name, &SETTINGS).await.ok()?;
+    (session.major_version() >= COUNTS && session.is_superuser()).then_some(session)
+}
+
+/// Makes the test's database a spare again, whose connections have all ended but the session in it. `false`: it is not its
+/// template.
 ///
-/// Before it is looked at, the database gets a name that no client of the test has ever known.
-pub(super) async fn restore(admin: &mut Admin, leased: &mut Leased) -> Result<bool, QueryError> {
-    if admin.version() < COUNTS || !admin.is_superuser() {
-        return Ok(false);
-    }
+/// Before it is looked at, the database gets a name that no client of the test has ever known: by hand, for no statement
+/// renames the database that one is in. A client that has found it by its old name holds a lock on it until it is counted as
+/// connected, or else looks for the name once more, and is refused.
+pub(super) async fn restore(session: &mut Connection, leased: &mut Leased) -> Result<bool, QueryError> {
     let number = random();
-    if !is_as_its_template(admin, leased, number).await? {
+    let name = used_name(&leased.schema.fingerprint, number);
+    let rename = format!(
+        "UPDATE pg_catalog.pg_database SET datname = {} WHERE datname = pg_catalog.current_database()",
+        quote_literal(&name)
+    );
+    // Both are under way at once.
+    session.send(&rename).await?;
+    leased.name = name;
+    session.send(&looks_sql(leased)).await?;
+    let (renamed, seen) = (session.finish().await, session.finish().await);
+    renamed?;
+    let Some(since) = empty(session, seen?).await? else { return Ok(false) };
+    Ok(leased.claim.take().is_some_and(|claim| claim.is_spare(number, &since).is_ok()))
+}
+
+/// The same where the lease is a lock of the server's: the database is renamed as databases are.
+pub(super) async fn restore_on(admin: &mut Admin, leased: &mut Leased) -> Result<bool, QueryError> {
+    if admin.connection().major_version() < COUNTS || !admin.connection().is_superuser() {
         return Ok(false);
     }
-    let used = used_name(&leased.schema.fingerprint, number);
-    give_name(admin, &leased.name, &used).await?;
-    leased.name = used;
-    if !empty(admin, &leased.name).await {
+    let (number, fingerprint) = (random(), leased.schema.fingerprint.clone());
+    admin.try_run(&format!("SELECT pg_catalog.pg_advisory_lock({})", key(number))).await?;
+    give_name(admin, leased, used_name(&fingerprint, number)).await?;
+    let Some(mut session) = open(admin.address(), leased).await else { return Ok(false) };
+    let emptied = async {
+        let seen = session.query(&looks_sql(leased)).await?;
+        empty(&mut session, seen).await
+    };
+    let emptied = emptied.await;
+    session.close().await;
+    if emptied?.is_none() {
         return Ok(false);
     }
-    give_name(admin, &leased.name, &spare_name(&leased.schema.fingerprint, number)).await?;
+    give_name(admin, leased, spare_name(&fingerprint, number)).await?;
     Ok(true)
+}
+
+async fn give_name(admin: &mut Admin, leased: &mut Leased, name: String) -> Result<(), QueryError> {
+    let (from, to) = (quote_ident(&leased.name), quote_ident(&name));
+    admin.try_run(&format!("ALTER DATABASE {from} RENAME TO {to}")).await?;
+    leased.name = name;
+    Ok(())
+}
+
+/// Empties what was filled, and tells since when the counters count anew. `None`: something else was written.
+async fn empty(session: &mut Connection, seen: Rows) -> Result<Option<String>, QueryError> {
+    let Some(sql) = empty_sql(seen) else { return Ok(None) };
+    session.send(&sql).await?;
+    // The session has counted what it did itself.
+    let since = counted_since("oid");
+    let reset = format!(
+        "SELECT pg_catalog.pg_stat_reset(); \
+         SELECT {since} FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+    );
+    session.send(&reset).await?;
+    let (emptied, reset) = (session.finish().await, session.finish().await);
+    emptied?;
+    Ok(reset?.pop().and_then(|mut row| row.pop()?))
 }
 
 /// When a database's counters were reset last.
@@ -62,15 +117,20 @@ pub(super) fn counted_since(oid: &str) -> String {
     format!("extract(epoch FROM pg_catalog.pg_stat_get_db_stat_reset_time({oid}))::text")
 }
 
-/// Whether all that the server keeps of the database outside of it is as for the template, and its counters have counted
-/// from the start. Locks the number of its next name as well.
-async fn is_as_its_template(admin: &mut Admin, leased: &Leased, number: u64) -> Result<bool, QueryError> {
-    let (name, template) = (quote_literal(&leased.name), quote_literal(&template_name(&leased.schema.fingerprint)));
+/// Asks whether the session is alone and all that the server keeps of the database outside of it is as for the template, and
+/// the counters have counted from the start; then what is in it.
+///
+/// Who is about to connect, first: then they are either there or counted.
+fn looks_sql(leased: &Leased) -> String {
+    let template = quote_literal(&template_name(&leased.schema.fingerprint));
     let since = leased.counted_since.as_deref().map_or("NULL".to_owned(), quote_literal);
     let row = |of: &str| format!("({of}.datdba, {of}.datacl, {of}.datconnlimit, {of}.dattablespace)");
-    let sql = format!(
-        "SELECT {} IS NOT DISTINCT FROM {} AND d.datallowconn AND NOT d.datistemplate \
-         AND {} IS NOT DISTINCT FROM {since} \
+    format!(
+        "SELECT count(*) FROM pg_catalog.pg_lock_status() AS l, pg_catalog.pg_database AS d \
+         WHERE datname = current_database() AND locktype = 'object' AND classid = {CLASS} AND objid = d.oid \
+         AND pid <> pg_catalog.pg_backend_pid();\
+         SELECT {} IS NOT DISTINCT FROM {} AND d.datallowconn AND NOT d.datistemplate \
+         AND {} IS NOT DISTINCT FROM {since} AND pg_catalog.pg_stat_get_db_numbackends(d.oid) = 1 \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS setting \
            WHERE setdatabase IN (d.oid, t.oid) GROUP BY setrole, setting HAVING count(*) <> 2) \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_shdescription WHERE objoid = d.oid AND classoid = {CLASS}) \
@@ -78,30 +138,12 @@ async fn is_as_its_template(admin: &mut Admin, leased: &Leased, number: u64) -> 
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription WHERE subdbid = d.oid) \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_get_replication_slots() AS s WHERE s.datoid = d.oid) \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xact() AS x WHERE x.dbid = d.oid) \
-         AND pg_catalog.pg_try_advisory_lock({}) \
-         FROM pg_catalog.pg_database d, pg_catalog.pg_database t WHERE d.datname = {name} AND t.datname = {template}",
+         FROM pg_catalog.pg_database d, pg_catalog.pg_database t \
+         WHERE d.datname = pg_catalog.current_database() AND t.datname = {template};{WRITTEN}",
         row("d"),
         row("t"),
         counted_since("d.oid"),
-        key(number),
-    );
-    let rows = admin.try_run(&sql).await?;
-    Ok(rows.into_iter().flatten().flatten().next().as_deref() == Some("t"))
-}
-
-/// Empties what was filled, in a session of its own. `false`: something else was written, or the session failed.
-async fn empty(admin: &Admin, name: &str) -> bool {
-    let Ok(mut connection) = Connection::open(admin.address(), name, &SETTINGS).await else { return false };
-    let emptied = async {
-        let Some(sql) = empty_sql(connection.query(WRITTEN).await?) else { return Ok(false) };
-        connection.query(&sql).await?;
-        // The session has counted what it did itself.
-        connection.query("SELECT pg_catalog.pg_stat_reset()").await?;
-        Ok::<_, QueryError>(true)
-    };
-    let emptied = emptied.await.unwrap_or(false);
-    connection.close().await;
-    emptied
+    )
 }
 
 /// Asks for the template's facts, and then for every table that was written to: its number, its name, and its size.
@@ -115,6 +157,11 @@ const WRITTEN: &str = "SELECT pg_catalog.current_setting('track_counts'), pg_cat
 /// What empties the tables of the answer and restores the sequences; `None`: that would not be the template.
 fn empty_sql(rows: Rows) -> Option<String> {
     let mut rows = rows.into_iter();
+    let mut is = |expected: &str| rows.next().is_some_and(|row| row == [Some(expected.to_owned())]);
+    // Nobody is about to connect; all is as the template's.
+    if !is("0") || !is("t") {
+        return None;
+    }
     let [counted, told] = <[_; 2]>::try_from(rows.next()?).ok()?;
     let facts = Facts::read(&told?).filter(|_| counted.as_deref() == Some("on"))?;
     let lasting: Vec<u32> = facts.lasting.as_ref()?.split(',').filter_map(|number| number.parse().ok()).collect();

@@ -41,6 +41,8 @@ pub(crate) enum LeaseError {
     Lock { database: String, address: Box<Address>, source: QueryError },
     #[error("cannot open a socket for the test's connections in {}", folder.display())]
     Socket { folder: std::path::PathBuf, source: std::io::Error },
+    #[error("cannot lease a database by its file in {}", folder.display())]
+    Claim { folder: std::path::PathBuf, source: std::io::Error },
     #[error("the thread that holds the test's database has ended")]
     Gone,
 }
@@ -50,6 +52,7 @@ impl LeaseError {
         match self {
             LeaseError::Exhausted { .. } => Some("run fewer tests at once".to_owned()),
             LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
+            LeaseError::Claim { .. } => Some("run all tests of this target folder as the same user".to_owned()),
             LeaseError::Lock { .. } | LeaseError::Gone => None,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::UNUSED_SINCE;
+use crate::database::claim::State;
 use crate::kept::KEPT;
 use crate::server::Rows;
 use crate::template::{KEPT_MARK, MARK, PREFIX};
@@ -78,6 +79,17 @@ impl Family {
         self.databases.iter().filter(garbage)
     }
 
+    /// Adds what the files say that stand for databases of tests.
+    pub(super) fn claimed(&mut self, claims: &[(u64, State)]) {
+        for database in self.databases.iter_mut().filter(|d| d.kind == Kind::Used) {
+            match claims.iter().find(|(number, _)| Some(*number) == database.number()) {
+                Some((_, State::Spare)) => database.kind = Kind::Spare,
+                Some((_, State::Held)) => database.locked = true,
+                None => {}
+            }
+        }
+    }
+
     pub(super) fn note(&self, unused: Duration) -> Note {
         let used: Vec<&str> = self.databases.iter().map(|d| d.used.as_str()).collect();
         let used = used.join(" ");
@@ -90,6 +102,13 @@ impl Family {
             },
             _ => Note::Write(format!("{MARK}{kept}{UNUSED_SINCE}{}: {used}", self.now)),
         }
+    }
+}
+
+impl Database {
+    /// The number at the end of its name.
+    pub(super) fn number(&self) -> Option<u64> {
+        u64::from_str_radix(self.name.rsplit_once('_')?.1, 16).ok()
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Address {
     pub(crate) single: Option<String>,
     /// Where the address came from, for error messages.
     pub(crate) origin: String,
+    /// The home of the server that ptest starts, which only processes of this target folder use; `None`: it is the user's.
+    pub(crate) home: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,13 +38,10 @@ pub(crate) enum Endpoint {
     },
 }
 
-/// The origin of the address of the server that ptest starts.
-pub(super) const OWN: &str = "ptest's own server";
-
 impl Address {
-    /// Whether it is the server that ptest starts, which only processes of this target folder use.
+    /// Whether it is the server that ptest starts.
     pub(crate) fn is_own(&self) -> bool {
-        self.origin == OWN
+        self.home.is_some()
     }
 
     /// The server that a URL names, in the forms that libpq accepts (PostgreSQL manual, section 34.1.1.2).
@@ -85,6 +84,7 @@ impl Address {
             password,
             single: None,
             origin: origin.to_owned(),
+            home: None,
         })
     }
 }

@@ -108,9 +108,8 @@ impl Admin {
         self.version
     }
 
-    /// Whether the user may do everything.
-    pub(crate) fn is_superuser(&self) -> bool {
-        self.connection.parameters().iter().any(|(name, value)| name == "is_superuser" && value == "on")
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     pub(crate) fn address(&self) -> &Address {

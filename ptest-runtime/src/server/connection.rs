@@ -259,6 +259,21 @@ impl Connection {
         &self.parameters
     }
 
+    /// The server's major version.
+    pub(crate) fn major_version(&self) -> u32 {
+        let version = self.parameter("server_version").unwrap_or_default();
+        version.split(|c: char| !c.is_ascii_digit()).next().and_then(|major| major.parse().ok()).unwrap_or_default()
+    }
+
+    /// Whether the user may do everything.
+    pub(crate) fn is_superuser(&self) -> bool {
+        self.parameter("is_superuser") == Some("on")
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(its, _)| its == name).map(|(_, value)| value.as_str())
+    }
+
     /// The key of the backend.
     pub(crate) fn key(&self) -> BackendKey {
         self.key

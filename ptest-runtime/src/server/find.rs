@@ -1,5 +1,6 @@
 //! The search for the server: the one that a URL names, else ptest's own.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ pub(crate) fn revive(config: &Config, choice: &ServerChoice) -> Result<Option<Ad
     }
 }
 
+/// The folder of the claims on databases of ptest's own server, while it runs; `None`: the server is the user's.
+pub(crate) fn claims(server: &Address) -> Option<PathBuf> {
+    own::claims(server.home.as_deref()?)
+}
+
 fn options(config: &Config) -> OwnOptions {
     OwnOptions {
         pg_bin: config.pg_bin.clone(),
@@ -61,6 +67,7 @@ fn address(server: &OwnServer) -> Address {
         password: None,
         database: "postgres".to_owned(),
         single: None,
-        origin: super::address::OWN.to_owned(),
+        origin: "ptest's own server".to_owned(),
+        home: Some(server.home.clone()),
     }
 }

@@ -45,6 +45,8 @@ type Result<T, E = OwnServerError> = std::result::Result<T, E>;
 /// Its superuser is `postgres`, without a password.
 #[derive(Debug)]
 pub(crate) struct OwnServer {
+    /// Its home, or a link to it.
+    pub(crate) home: PathBuf,
     pub(crate) socket_dir: PathBuf,
     /// Names the socket: `.s.PGSQL.<port>`.
     pub(crate) port: u16,
@@ -68,6 +70,9 @@ pub(crate) struct OwnOptions {
     pub(crate) progress: fn(&str),
 }
 
+/// The folder of the claims on databases, in the data, with which it goes.
+const CLAIMS: &str = "ptest_claims";
+
 /// How long to wait for another process, and for a server to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -79,6 +84,13 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
         Some(server) => Ok(server),
         None => revive(place, options),
     }
+}
+
+/// The folder of the claims on the databases of the server at home there, unless it runs no more.
+pub(crate) fn claims(home: &Path) -> Option<PathBuf> {
+    let folder = home.join("data").join(CLAIMS);
+    let runs = matches!(address(home, Proof::Keeper), Ok(Some(_)));
+    (runs && folder.is_dir()).then_some(folder)
 }
 
 /// Gives a server that has just answered, if need be after starting it.
@@ -101,7 +113,7 @@ pub(crate) fn revive(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
         None => start(&home, &account, &binaries, options)?,
     };
     let (socket_dir, port) = address;
-    Ok(OwnServer { socket_dir, port, in_use: in_use.expect("use.lock was made with its home") })
+    Ok(OwnServer { home: link, socket_dir, port, in_use: in_use.expect("use.lock was made with its home") })
 }
 
 /// Starts the server on the data that a clean stop left, else on new ones.
@@ -133,7 +145,7 @@ enum Proof {
 /// The server, if it runs: from now on it is in use by this process, and so not stopped when found.
 fn join(home: &Path, proof: Proof) -> Result<Option<OwnServer>> {
     let Some(in_use) = enter(home)? else { return Ok(None) };
-    Ok(address(home, proof)?.map(|(socket_dir, port)| OwnServer { socket_dir, port, in_use }))
+    Ok(address(home, proof)?.map(|(socket_dir, port)| OwnServer { home: home.to_owned(), socket_dir, port, in_use }))
 }
 
 /// Takes the shared lock and notes the time; `None` where there is no home yet.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use ptest::{PgUrl, TestDatabase};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sqlx::{Connection, PgConnection, PgPool, query, query_scalar};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, query, query_scalar};
 
+use super::SPARES;
 use crate::rerun::Rerun;
 use crate::target::Target;
 
 /// As many databases of killed tests as one template may have when another test begins.
-const MOST_LEFT: i64 = 4;
+const MOST_LEFT: usize = 4;
 
 const INNER: &str = "database::killed::inner::";
 
@@ -45,30 +46,38 @@ impl Server {
         run(&self.target.binary("it"), filter)
     }
 
-    /// How many databases of these tests have such a rest of their names.
-    async fn count(&mut self, rest: &str) -> i64 {
-        let sql = "select count(*) from pg_database where datname ~ $1";
-        query_scalar(sql).bind(format!("^{}{rest}", self.family)).fetch_one(&mut self.connection).await.unwrap()
+    /// The databases of these tests, without the common part of their names; spares are called that.
+    async fn databases(&mut self) -> Vec<String> {
+        // All in one look, for a spare may just be made.
+        let sql = format!(
+            "select case when datname in ({SPARES}) then 'spare' else substr(datname, length($1) + 1) end \
+             from pg_database where starts_with(datname, $1)"
+        );
+        let databases = query_scalar(AssertSqlSafe(sql)).bind(&self.family);
+        databases.fetch_all(&mut self.connection).await.unwrap()
     }
 
-    async fn until(&mut self, rest: &str, enough: impl Fn(i64) -> bool) {
+    async fn count(&mut self, kinds: &[&str]) -> usize {
+        let databases = self.databases().await;
+        databases.iter().filter(|name| kinds.iter().any(|kind| name.starts_with(kind))).count()
+    }
+
+    async fn until(&mut self, kinds: &[&str], enough: impl Fn(usize) -> bool) {
         let waited = tokio::time::timeout(SOON, async {
-            while !enough(self.count(rest).await) {
+            while !enough(self.count(kinds).await) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
         if waited.await.is_err() {
-            panic!("there are {} databases {rest}", self.count(rest).await);
+            panic!("there are {:?}", self.databases().await);
         }
     }
 
     /// Beside used ones there is one template, and spares: as many as may begin at once, and each test that ends at the same
     /// time may add one.
     async fn has_a_template_and_spares(&mut self, at_once: usize) {
-        // All in one look, for a spare may just be made.
-        let sql = "select substr(datname, length($1) + 1) from pg_database where starts_with(datname, $1)";
-        let names: Vec<String> = query_scalar(sql).bind(&self.family).fetch_all(&mut self.connection).await.unwrap();
-        let (spares, mut rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.starts_with("spare_"));
+        let names = self.databases().await;
+        let (spares, mut rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.starts_with("spare"));
         rest.retain(|name| !name.starts_with("used_"));
         assert_eq!(rest, ["template"]);
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -101,7 +110,7 @@ async fn tests_do_not_pile_up() {
         .collect();
     let (mut most, mut sum, mut looks) = (0, 0, 0);
     while killers.iter().any(|killer| !killer.is_finished()) {
-        let used = server.count("used_").await;
+        let used = server.count(&["used"]).await;
         (most, sum, looks) = (most.max(used), sum + used, looks + 1);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -109,14 +118,14 @@ async fn tests_do_not_pile_up() {
     println!(
         "{kills} killed; used databases: at most {most}, in the mean {}, at the end {}",
         sum / looks,
-        server.count("used_").await
+        server.count(&["used"]).await
     );
 
-    let at_once = (PROCESSES * THREADS) as i64;
-    server.until("used_", |used| used <= MOST_LEFT + at_once).await;
+    let at_once = PROCESSES * THREADS;
+    server.until(&["used"], |used| used <= MOST_LEFT + at_once).await;
     // Who comes next finds what the last ones left, and no trace of them.
     server.run(&[INNER]).run().passed();
-    server.until("used_", |used| used <= MOST_LEFT).await;
+    server.until(&["used"], |used| used <= MOST_LEFT).await;
     server.has_a_template_and_spares(PROCESSES * THREADS).await;
 }
 
@@ -157,15 +166,15 @@ async fn tests_leave_nothing_for_long() {
     for _ in 0..10 {
         let _ = std::fs::remove_file(server.target.path().join("ptest/reaped"));
         server.target.test("database::killed::runs_while_the_reaper_does").run().passed();
-        if server.count("(used|build)_").await == 0 {
+        if server.count(&["used", "build"]).await == 0 {
             break;
         }
     }
-    server.until("(used|build)_", |left| left == 0).await;
+    server.until(&["used", "build"], |left| left == 0).await;
     // The last batch drops a database before it makes a spare.
     server.target.test("database::killed::inner::a").run().passed();
-    server.until("spare_", |spares| spares > 0).await;
-    server.until("used_", |used| used == 0).await;
+    server.until(&["spare"], |spares| spares > 0).await;
+    server.until(&["used"], |used| used == 0).await;
     server.has_a_template_and_spares(THREADS).await;
 }
 
@@ -174,9 +183,11 @@ async fn tests_leave_nothing_for_long() {
 #[ignore = "run by another test"]
 async fn runs_while_the_reaper_does(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {
     let others = format!("^{}_(used|build)_", database.name().split("_used_").next().unwrap());
-    let sql = "select count(*) from pg_database where datname ~ $1 and datname <> current_database()";
+    let sql = format!(
+        "select count(*) from pg_database where datname ~ $1 and datname <> current_database() and datname not in ({SPARES})"
+    );
     for _ in 0..300 {
-        if query_scalar::<_, i64>(sql).bind(&others).fetch_one(&pool).await? == 0 {
+        if query_scalar::<_, i64>(AssertSqlSafe(sql.as_str())).bind(&others).fetch_one(&pool).await? == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

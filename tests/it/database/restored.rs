@@ -4,6 +4,7 @@
 use ptest::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgPool, query_scalar};
 
+use super::SPARES;
 use crate::package::Package;
 use crate::proof::digest;
 use crate::rerun::{Outcome, Rerun};
@@ -52,10 +53,9 @@ const STATEMENTS: &str = "PTEST_IT_STATEMENTS";
 async fn runs_statements(pool: PgPool) -> sqlx::Result<()> {
     let oid = "select oid::bigint from pg_database where datname = current_database()";
     let oid: i64 = query_scalar(oid).fetch_one(&pool).await?;
-    let clean = "select oid::bigint from pg_database where datname = current_database() \
-                 or starts_with(datname, split_part(current_database(), 'used', 1) || 'spare')";
+    let clean = format!("select oid::bigint from pg_database where datname = current_database() or datname in ({SPARES})");
     println!("\noid {oid}");
-    for oid in query_scalar::<_, i64>(clean).fetch_all(&pool).await? {
+    for oid in query_scalar::<_, i64>(AssertSqlSafe(clean)).fetch_all(&pool).await? {
         println!("clean {oid}");
     }
     for line in digest::of(&pool).await? {

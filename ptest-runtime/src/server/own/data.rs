@@ -9,10 +9,10 @@ use super::account::Account;
 use super::binaries::{Binaries, Version};
 use super::error::io_at;
 use super::place::{Home, private_folder};
-use super::{OwnServerError, Result};
+use super::{CLAIMS, OwnServerError, Result};
 
 /// What the keeper writes into `data/clean` after a clean stop. Change it with the arguments of initdb.
-pub(super) const MARK: &str = "ptest data 1";
+pub(super) const MARK: &str = "ptest data 2";
 
 /// The character classes that text functions know; collation is by bytes everywhere. macOS of old lacks the first.
 const CTYPES: [&str; 3] = ["C.UTF-8", "en_US.UTF-8", "C"];
@@ -47,6 +47,7 @@ pub(super) fn create(home: &Home, account: &Account, binaries: &Binaries) -> Res
         let copy = file.try_clone().map_err(io_at("open", &log))?;
         let done = account.status(initdb.stdout(file).stderr(copy))?;
         if done.success() {
+            private_folder(&new.join(CLAIMS), account)?;
             let data = home.folder.join("data");
             return fs::rename(&new, &data).map_err(io_at("create", &data));
         }
