@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use crate::database::claim;
 use crate::server::{self, Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
 use crate::template::{PREFIX, template_name};
-use family::{Family, Kind, Note, marked_families};
+use family::{Database, Family, Kind, Note, marked_families};
 
 /// What has not been used for so long is dropped.
 pub(crate) const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -96,6 +96,12 @@ async fn sweep(admin: &mut Admin, fingerprints: &str, unused: Duration) -> Resul
             return Ok(());
         }
     }
+    if let Some(claims) = server::claims(admin.address()) {
+        for (fingerprint, family) in &families {
+            let busy: Vec<u64> = family.databases.iter().filter(|d| d.is_busy()).filter_map(Database::number).collect();
+            claim::forget_left(&claims, fingerprint, &busy);
+        }
+    }
     for (fingerprint, family) in &families {
         match family.note(unused) {
             Note::Fresh => {}
@@ -113,7 +119,11 @@ pub(crate) async fn relieve(server: &Address, fingerprint: &str) -> Result<(), S
     admin.outlive_client().await?;
     let families = families(&mut admin, fingerprint).await?;
     let used = families.values().flat_map(Family::garbage).filter(|d| d.kind == Kind::Used);
-    let names: Vec<String> = used.take(MOST_AT_ONCE).map(|d| quote_literal(&d.name)).collect();
+    let used: Vec<&Database> = used.take(MOST_AT_ONCE).collect();
+    let names: Vec<String> = used.iter().map(|d| quote_literal(&d.name)).collect();
+    let dropped: Vec<u64> = used.iter().filter_map(|d| d.number()).collect();
+    let numbers = families.values().flat_map(|family| &family.databases).filter_map(Database::number);
+    let kept: Vec<u64> = numbers.filter(|number| !dropped.contains(number)).collect();
     // A notice to a client that has gone would end the batch.
     let lock = format!(
         "SET client_min_messages = error; \
@@ -124,7 +134,11 @@ pub(crate) async fn relieve(server: &Address, fingerprint: &str) -> Result<(), S
     let locked = admin.run(&lock).await?.into_iter().flatten().flatten();
     let drops: Vec<String> = locked.map(|name| drop_sql(&name)).collect();
     // Without an answer: whoever waits for it is a test.
-    let _ = admin.send_batch(&drops).await;
+    if admin.send_batch(&drops).await.is_ok()
+        && let Some(claims) = server::claims(server)
+    {
+        claim::forget_left(&claims, fingerprint, &kept);
+    }
     Ok(())
 }
 

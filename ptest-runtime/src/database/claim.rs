@@ -16,9 +16,9 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// What a claim begins with: both words have the same length, so that the one replaces the other.
+/// What a claim begins with.
 const SPARE: &str = "spare";
-const USED: &str = "used ";
+const USED: &str = "used";
 
 /// Claims are short.
 const LONGEST: usize = 128;
@@ -28,17 +28,27 @@ const LONGEST: usize = 128;
 pub(crate) struct Claim {
     file: File,
     path: PathBuf,
-    /// The number in the database's name.
-    number: u64,
-    /// When the database's counters were reset last, as the server says it.
-    counted_since: Option<String>,
+    says: Says,
 }
 
-/// What there is of claims, for who cleans up.
+/// What a claim says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Says {
+    is_spare: bool,
+    /// The number in the database's name.
+    number: u64,
+    /// Of a spare: when the database's counters were reset last, as the server says it. Else the number that its name may have
+    /// by now.
+    note: Option<String>,
+}
+
+/// What a claim means to who cleans up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Spare,
     Held,
+    /// By a killed test.
+    Left,
 }
 
 impl Claim {
@@ -46,14 +56,13 @@ impl Claim {
     pub(super) fn take(folder: &Path, fingerprint: &str) -> io::Result<(Option<Claim>, usize)> {
         let mut left = 0;
         for path in paths(folder, fingerprint)? {
-            let Some(claim) = Claim::lock(path)? else { continue };
-            match claim.says()? {
-                Some((true, number, counted_since)) => {
-                    claim.file.write_all_at(USED.as_bytes(), 0)?;
-                    return Ok((Some(Claim { number, counted_since, ..claim }), left));
+            match Claim::lock(path)? {
+                Some(claim) if claim.says.is_spare => {
+                    let says = Says { is_spare: false, number: claim.says.number, note: None };
+                    claim.file.write_all_at(says.text().as_bytes(), 0)?;
+                    return Ok((Some(claim), left));
                 }
-                Some((false, ..)) => left += 1,
-                // The server is about to write it.
+                Some(_) => left += 1,
                 None => {}
             }
         }
@@ -67,94 +76,132 @@ impl Claim {
         let private = path.with_extension("new");
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&private)?;
         file.lock()?;
-        file.write_all_at(text(USED, number, None).as_bytes(), 0)?;
+        let says = Says { is_spare: false, number, note: None };
+        file.write_all_at(says.text().as_bytes(), 0)?;
         fs::rename(private, &path)?;
-        Ok(Claim { file, path, number, counted_since: None })
+        Ok(Claim { file, path, says })
     }
 
     /// What the server writes when it has made a spare, and where.
     pub(super) fn of_spare(folder: &Path, fingerprint: &str, number: u64) -> (String, PathBuf) {
-        (text(SPARE, number, None), path(folder, fingerprint, number))
+        (Says { is_spare: true, number, note: None }.text(), path(folder, fingerprint, number))
     }
 
     pub(super) fn number(&self) -> u64 {
-        self.number
+        self.says.number
     }
 
+    /// When the database's counters were reset last, if it was a spare.
     pub(super) fn counted_since(&self) -> Option<&str> {
-        self.counted_since.as_deref()
+        self.says.note.as_deref()
+    }
+
+    /// Says that the database is about to have another number.
+    pub(super) fn will_be(&self, number: u64) -> io::Result<()> {
+        let says = Says { is_spare: false, number: self.says.number, note: Some(format!("{number:016x}")) };
+        self.file.write_all_at(says.text().as_bytes(), 0)
     }
 
     /// Says that the database, which has this number now, is a spare, and gives it up.
-    pub(super) fn is_spare(self, number: u64, counted_since: &str) -> io::Result<()> {
-        self.file.write_all_at(text(SPARE, number, Some(counted_since)).as_bytes(), 0)
+    pub(super) fn is_spare(self, number: u64, counted_since: String) -> io::Result<()> {
+        let says = Says { is_spare: true, number, note: Some(counted_since) };
+        self.file.write_all_at(says.text().as_bytes(), 0)
     }
 
-    /// Says that the database is garbage. Gives the folder of the claims.
-    pub(super) fn remove(self) -> Option<PathBuf> {
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// Says that the database is garbage.
+    pub(super) fn remove(self) {
         let _ = fs::remove_file(&self.path);
-        self.path.parent().map(Path::to_owned)
     }
 
-    /// `None`: somebody else has it, or it is gone.
+    /// `None`: somebody else has it, it is gone, or the server is about to write it.
     fn lock(path: PathBuf) -> io::Result<Option<Claim>> {
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
         // One that was removed before it was locked has no name any more.
-        let locked = file.try_lock().is_ok() && file.metadata()?.nlink() > 0;
-        Ok(locked.then_some(Claim { file, path, number: 0, counted_since: None }))
-    }
-
-    /// Whether it is a spare, its number, and since when its counters count.
-    fn says(&self) -> io::Result<Option<(bool, u64, Option<String>)>> {
+        if file.try_lock().is_err() || file.metadata()?.nlink() == 0 {
+            return Ok(None);
+        }
         let mut bytes = [0; LONGEST];
-        let length = self.file.read_at(&mut bytes, 0)?;
-        Ok(read(&bytes[..length]))
+        let length = file.read_at(&mut bytes, 0)?;
+        Ok(Says::read(&bytes[..length]).map(|says| Claim { file, path, says }))
     }
 }
 
 /// How many spares there are.
 pub(super) fn spares(folder: &Path, fingerprint: &str) -> io::Result<usize> {
-    let says = |path| fs::read(path).ok().and_then(|bytes| read(&bytes));
-    Ok(paths(folder, fingerprint)?.into_iter().filter_map(says).filter(|(spare, ..)| *spare).count())
+    Ok(paths(folder, fingerprint)?.iter().filter_map(|path| Says::at(path)).filter(|says| says.is_spare).count())
 }
 
-/// The claims on databases of a fingerprint, by the databases' numbers; those of killed tests are removed.
+/// The claims on databases of a fingerprint, by the databases' numbers.
 pub(crate) fn states(folder: &Path, fingerprint: &str) -> Vec<(u64, State)> {
     let mut states = Vec::new();
     for path in paths(folder, fingerprint).unwrap_or_default() {
-        match Claim::lock(path.clone()).map(|claim| claim.map(|claim| (claim.says(), claim))) {
-            Ok(Some((Ok(Some((true, number, _))), _))) => states.push((number, State::Spare)),
-            Ok(Some((Ok(Some((false, ..))), claim))) => drop(claim.remove()),
-            Ok(None) => {
-                let held = fs::read(path).ok().and_then(|bytes| read(&bytes));
-                states.extend(held.map(|(_, number, _)| (number, State::Held)));
-            }
-            _ => {}
-        }
+        let locked = Claim::lock(path.clone()).unwrap_or_default();
+        let state = match &locked {
+            None => State::Held,
+            Some(claim) if claim.says.is_spare => State::Spare,
+            Some(_) => State::Left,
+        };
+        let says = locked.map(|claim| claim.says).or_else(|| Says::at(&path));
+        states.extend(says.iter().flat_map(Says::numbers).map(|number| (number, state)));
     }
     states
 }
 
-/// Has nobody lease a spare any more; `false`: somebody has it.
-pub(crate) fn discard(folder: &Path, fingerprint: &str, number: u64) -> bool {
-    let says = |claim: &Claim| claim.says().ok().flatten().is_some_and(|(_, its, _)| its == number);
+/// Removes the claims of killed tests, but those on databases that are kept for now.
+pub(crate) fn forget_left(folder: &Path, fingerprint: &str, kept: &[u64]) {
     for path in paths(folder, fingerprint).unwrap_or_default() {
-        match Claim::lock(path.clone()) {
-            Ok(Some(claim)) if says(&claim) => {
-                claim.remove();
-                return true;
-            }
-            Ok(Some(_)) => {}
-            Ok(None) if fs::read(path).ok().and_then(|bytes| read(&bytes)).is_some_and(|held| held.1 == number) => {
-                return false;
-            }
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(claim)) = Claim::lock(path)
+            && !claim.says.is_spare
+            && !claim.says.numbers().any(|number| kept.contains(&number))
+        {
+            claim.remove();
         }
     }
-    true
+}
+
+/// Has nobody lease a spare any more; `false`: somebody has it.
+pub(crate) fn discard(folder: &Path, fingerprint: &str, number: u64) -> bool {
+    let is_its = |path: &PathBuf| Says::at(path).is_some_and(|says| says.number == number);
+    match paths(folder, fingerprint).unwrap_or_default().into_iter().find(is_its).map(Claim::lock) {
+        None => true,
+        Some(Ok(Some(claim))) if claim.says.number == number => {
+            claim.remove();
+            true
+        }
+        Some(_) => false,
+    }
+}
+
+impl Says {
+    fn at(path: &Path) -> Option<Says> {
+        Says::read(&fs::read(path).ok()?)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Says> {
+        let line = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+        let [word, number, note] = line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
+        let number = u64::from_str_radix(number, 16).ok()?;
+        Some(Says { is_spare: word == SPARE, number, note: Some(note.to_owned()).filter(|note| note != "-") })
+    }
+
+    /// All of the same length: who reads without the lock finds the old or the new, and nothing between.
+    fn text(&self) -> String {
+        let word = if self.is_spare { SPARE } else { USED };
+        format!("{word:<5} {:016x} {:<40}\n", self.number, self.note.as_deref().unwrap_or("-"))
+    }
+
+    /// The numbers that the database may have.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        let next = self.note.as_deref().filter(|_| !self.is_spare);
+        std::iter::once(self.number).chain(next.and_then(|next| u64::from_str_radix(next, 16).ok()))
+    }
 }
 
 fn path(folder: &Path, fingerprint: &str, number: u64) -> PathBuf {
@@ -173,18 +220,6 @@ fn paths(folder: &Path, fingerprint: &str) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// All of the same length: who reads without the lock finds the old or the new, and nothing between.
-fn text(word: &str, number: u64, counted_since: Option<&str>) -> String {
-    format!("{word} {number:016x} {:<40}\n", counted_since.unwrap_or("-"))
-}
-
-fn read(bytes: &[u8]) -> Option<(bool, u64, Option<String>)> {
-    let line = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-    let [word, number, since] = line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
-    let number = u64::from_str_radix(number, 16).ok()?;
-    Some((word == SPARE, number, Some(since.to_owned()).filter(|since| since != "-")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,14 +229,14 @@ mod tests {
     fn taken(folder: &Path) -> (Option<u64>, usize) {
         let (claim, left) = Claim::take(folder, OF).unwrap();
         // What a killed test leaves.
-        (claim.map(|claim| claim.number), left)
+        (claim.map(|claim| claim.number()), left)
     }
 
     #[test]
     fn a_spare_is_taken_once() {
         let folder = tempfile::tempdir().unwrap();
-        Claim::new(folder.path(), OF, 7).unwrap().is_spare(8, "123.4").unwrap();
-        Claim::new(folder.path(), "other", 9).unwrap().is_spare(9, "1").unwrap();
+        Claim::new(folder.path(), OF, 7).unwrap().is_spare(8, "123.4".into()).unwrap();
+        Claim::new(folder.path(), "other", 9).unwrap().is_spare(9, "1".into()).unwrap();
         assert_eq!(spares(folder.path(), OF).unwrap(), 1);
         let (claim, left) = Claim::take(folder.path(), OF).unwrap();
         let claim = claim.unwrap();
@@ -210,7 +245,7 @@ mod tests {
         assert_eq!(states(folder.path(), OF), [(8, State::Held)]);
         assert!(!discard(folder.path(), OF, 8));
 
-        claim.is_spare(10, "2").unwrap();
+        claim.is_spare(10, "2".into()).unwrap();
         assert_eq!(states(folder.path(), OF), [(10, State::Spare)]);
         assert_eq!(taken(folder.path()), (Some(10), 0));
     }
@@ -219,11 +254,28 @@ mod tests {
     fn what_a_killed_test_had_is_nobodys() {
         let folder = tempfile::tempdir().unwrap();
         drop(Claim::new(folder.path(), OF, 1).unwrap());
-        Claim::new(folder.path(), OF, 2).unwrap().is_spare(2, "1").unwrap();
+        Claim::new(folder.path(), OF, 2).unwrap().is_spare(2, "1".into()).unwrap();
         assert_eq!(taken(folder.path()).0, Some(2));
         assert_eq!(taken(folder.path()), (None, 2));
-        assert_eq!(states(folder.path(), OF), []);
-        assert_eq!(taken(folder.path()), (None, 0), "nobody counts them twice");
+        let mut left = states(folder.path(), OF);
+        left.sort_by_key(|(number, _)| *number);
+        assert_eq!(left, [(1, State::Left), (2, State::Left)]);
+        forget_left(folder.path(), OF, &[2]);
+        assert_eq!(states(folder.path(), OF), [(2, State::Left)]);
+        forget_left(folder.path(), OF, &[]);
+        assert_eq!(taken(folder.path()), (None, 0));
+    }
+
+    #[test]
+    fn a_database_has_either_number_while_it_is_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let claim = Claim::new(folder.path(), OF, 1).unwrap();
+        claim.will_be(2).unwrap();
+        assert_eq!(states(folder.path(), OF), [(1, State::Held), (2, State::Held)]);
+        drop(claim);
+        assert_eq!(states(folder.path(), OF), [(1, State::Left), (2, State::Left)]);
+        forget_left(folder.path(), OF, &[2]);
+        assert_eq!(states(folder.path(), OF).len(), 2);
     }
 
     #[test]
@@ -242,7 +294,7 @@ mod tests {
     fn many_take_each_spare_once() {
         let folder = tempfile::tempdir().unwrap();
         for number in 0..50 {
-            Claim::new(folder.path(), OF, number).unwrap().is_spare(number, "1").unwrap();
+            Claim::new(folder.path(), OF, number).unwrap().is_spare(number, "1".into()).unwrap();
         }
         let take = || std::iter::from_fn(|| Claim::take(folder.path(), OF).unwrap().0).collect::<Vec<_>>();
         let mut taken: Vec<u64> = std::thread::scope(|scope| {

@@ -36,19 +36,23 @@ pub(super) async fn open_transactions(
 
 /// The connections that are still open when the backends of closed ones have had time to end.
 ///
-/// The one who asks is not among them.
-pub(super) async fn leaks(connection: &mut Connection, leased: &Leased) -> Result<Vec<Straggler>, QueryError> {
-    let name = quote_literal(&leased.name);
+/// The one who asks is not among them, who may be connected to this database, or to another.
+pub(super) async fn leaks(
+    connection: &mut Connection,
+    leased: &Leased,
+    is_inside: bool,
+) -> Result<Vec<Straggler>, QueryError> {
     let count = format!(
-        "SELECT pg_catalog.pg_stat_get_db_numbackends(oid) - (datname = current_database())::int \
-         FROM pg_catalog.pg_database WHERE datname = {name}"
+        "SELECT pg_catalog.pg_stat_get_db_numbackends(oid) FROM pg_catalog.pg_database WHERE datname = {}",
+        quote_literal(&leased.name)
     );
+    let nobody = if is_inside { "1" } else { "0" };
     let sql = format!("SELECT {STATE} FROM {} ORDER BY backend_start", clients(leased));
     let started = Instant::now();
     loop {
         // How many there are costs a new backend less than who they are; but the server's own count as well.
         let count = connection.query(&count).await?.into_iter().flatten().flatten().next();
-        if count.as_deref() == Some("0") {
+        if count.as_deref() == Some(nobody) {
             return Ok(Vec::new());
         }
         if started.elapsed() > LINGERING {

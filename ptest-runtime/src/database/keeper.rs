@@ -81,7 +81,7 @@ impl Keeper {
                 }
                 Order::OpenTransactions { reply } => {
                     let open = match self.watcher().await {
-                        Some((watcher, leased)) => clients::open_transactions(watcher, leased).await,
+                        Some((watcher, leased, _)) => clients::open_transactions(watcher, leased).await,
                         None => Ok(Vec::new()),
                     };
                     let _ = reply.send(open.unwrap_or_default());
@@ -135,16 +135,17 @@ impl Keeper {
         self.admin.as_mut().zip(self.leased.as_mut())
     }
 
-    /// The connection that tells who else is connected: the session, where the lease has none of its own.
-    async fn watcher(&mut self) -> Option<(&mut Connection, &mut Leased)> {
+    /// The connection that tells who else is connected, and whether it is in the test's database: the session, where the lease
+    /// has no connection of its own.
+    async fn watcher(&mut self) -> Option<(&mut Connection, &mut Leased, bool)> {
         let leased = self.leased.as_mut()?;
         if self.session.is_none() && leased.claim.is_some() {
             self.session = restore::open(&self.server, leased).await;
         }
         if self.session.is_some() {
-            return self.session.as_mut().zip(self.leased.as_mut());
+            return self.session.as_mut().zip(self.leased.as_mut()).map(|(session, leased)| (session, leased, true));
         }
-        self.both().await.map(|(admin, leased)| (admin.connection(), leased))
+        self.both().await.map(|(admin, leased)| (admin.connection(), leased, false))
     }
 
     /// Whether the keeper can serve another test.
@@ -154,7 +155,7 @@ impl Keeper {
             return self.throw_away().await && self.thrown_away().await;
         };
         let leaks = match self.watcher().await {
-            Some((watcher, leased)) => clients::leaks(watcher, leased).await.unwrap_or_default(),
+            Some((watcher, leased, is_inside)) => clients::leaks(watcher, leased, is_inside).await.unwrap_or_default(),
             None => Vec::new(),
         };
         if Config::get().is_ok_and(|config| config.keep.wants(failed)) {

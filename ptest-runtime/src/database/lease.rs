@@ -174,10 +174,10 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result
     let template = template_name(fingerprint);
     let mut spare = spare_name(fingerprint, number);
     let mut claim = None;
-    if let Some(claims) = leased.claim.take().and_then(Claim::remove) {
-        spares = claim::spares(&claims, fingerprint).ok();
+    if let Some(its) = &leased.claim {
+        spares = claim::spares(its.folder(), fingerprint).ok();
         spare = used_name(fingerprint, number);
-        claim = Some(claim_sql(&claims, fingerprint, number)?);
+        claim = Some(claim_sql(its.folder(), fingerprint, number)?);
     }
     // First the drop: where it fails, there is no room for more. The rest has one transaction, for it may have one.
     let mut batch = vec![format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(&leased.name))];
@@ -186,14 +186,20 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result
         batch.push(template::copy_settings_sql(&template, &spare));
         batch.extend(claim);
     }
-    Ok(admin.send_batch(&batch).await?)
+    admin.send_batch(&batch).await?;
+    leased.claim.take().map(Claim::remove);
+    Ok(())
 }
 
 /// The statement by which the server claims what it has made: its client may be gone by then.
 fn claim_sql(claims: &Path, fingerprint: &str, number: u64) -> io::Result<String> {
     // The server cannot follow a link from where only we can look.
     let (text, path) = Claim::of_spare(&claims.canonicalize()?, fingerprint, number);
-    Ok(format!("COPY (SELECT {}) TO {}", quote_literal(text.trim_end_matches('\n')), quote_literal(&path.to_string_lossy())))
+    Ok(format!(
+        "COPY (SELECT {}) TO {}",
+        quote_literal(text.trim_end_matches('\n')),
+        quote_literal(&path.to_string_lossy())
+    ))
 }
 
 /// Waits for the end of it, and releases the locks.

@@ -18,6 +18,7 @@ pub(crate) mod claim;
 mod clients;
 mod keeper;
 mod lease;
+mod likeness;
 mod restore;
 
 use std::collections::HashMap;

@@ -9,22 +9,12 @@
 //! The counters have one blind spot: a superuser's session that sets `track_counts` off.
 
 use super::lease::{Leased, key, random};
-use crate::lease::restore_sequences_sql;
+use super::likeness::{self, Filled};
 use crate::server::{Address, Admin, Connection, QueryError, Rows, quote_ident, quote_literal};
-use crate::template::facts::Facts;
 use crate::template::{spare_name, template_name, used_name};
 
 /// From this version on the counters are in shared memory, and a backend can be told to report what it has counted.
 const COUNTS: u32 = 15;
-
-/// Objects of users have greater numbers (`FirstNormalObjectId`).
-const FIRST_OF_USERS: u32 = 16_384;
-
-/// The number of `pg_database`, as the class of what comments and labels are about.
-const CLASS: u32 = 1262;
-
-/// A larger table, in bytes, costs as much to empty and to read past as a clone.
-const LARGEST: u64 = 512 << 10;
 
 /// What the restoring session has: settings of the database do not count, triggers and rules do not run.
 const SETTINGS: [(&str, &str); 7] = [
@@ -57,14 +47,15 @@ pub(super) async fn restore(session: &mut Connection, leased: &mut Leased) -> Re
         "UPDATE pg_catalog.pg_database SET datname = {} WHERE datname = pg_catalog.current_database()",
         quote_literal(&name)
     );
+    let Some(Ok(())) = leased.claim.as_ref().map(|claim| claim.will_be(number)) else { return Ok(false) };
     // Both are under way at once.
     session.send(&rename).await?;
     leased.name = name;
-    session.send(&looks_sql(leased)).await?;
+    session.send(likeness::ASK).await?;
     let (renamed, seen) = (session.finish().await, session.finish().await);
     renamed?;
-    let Some(since) = empty(session, seen?).await? else { return Ok(false) };
-    Ok(leased.claim.take().is_some_and(|claim| claim.is_spare(number, &since).is_ok()))
+    let Some(since) = empty(session, leased, seen?).await? else { return Ok(false) };
+    Ok(leased.claim.take().is_some_and(|claim| claim.is_spare(number, since).is_ok()))
 }
 
 /// The same where the lease is a lock of the server's: the database is renamed as databases are.
@@ -77,8 +68,8 @@ pub(super) async fn restore_on(admin: &mut Admin, leased: &mut Leased) -> Result
     give_name(admin, leased, used_name(&fingerprint, number)).await?;
     let Some(mut session) = open(admin.address(), leased).await else { return Ok(false) };
     let emptied = async {
-        let seen = session.query(&looks_sql(leased)).await?;
-        empty(&mut session, seen).await
+        let seen = session.query(likeness::ASK).await?;
+        empty(&mut session, leased, seen).await
     };
     let emptied = emptied.await;
     session.close().await;
@@ -97,9 +88,12 @@ async fn give_name(admin: &mut Admin, leased: &mut Leased, name: String) -> Resu
 }
 
 /// Empties what was filled, and tells since when the counters count anew. `None`: something else was written.
-async fn empty(session: &mut Connection, seen: Rows) -> Result<Option<String>, QueryError> {
-    let Some(sql) = empty_sql(seen) else { return Ok(None) };
-    session.send(&sql).await?;
+async fn empty(session: &mut Connection, leased: &Leased, seen: Rows) -> Result<Option<String>, QueryError> {
+    let template = template_name(&leased.schema.fingerprint);
+    let Some(filled) = Filled::read(seen, &leased.name, &template, leased.counted_since.as_deref()) else {
+        return Ok(None);
+    };
+    session.send(&filled.empty_sql()).await?;
     // The session has counted what it did itself.
     let since = counted_since("oid");
     let reset = format!(
@@ -115,68 +109,4 @@ async fn empty(session: &mut Connection, seen: Rows) -> Result<Option<String>, Q
 /// When a database's counters were reset last.
 pub(super) fn counted_since(oid: &str) -> String {
     format!("extract(epoch FROM pg_catalog.pg_stat_get_db_stat_reset_time({oid}))::text")
-}
-
-/// Asks whether the session is alone and all that the server keeps of the database outside of it is as for the template, and
-/// the counters have counted from the start; then what is in it.
-///
-/// Who is about to connect, first: then they are either there or counted.
-fn looks_sql(leased: &Leased) -> String {
-    let template = quote_literal(&template_name(&leased.schema.fingerprint));
-    let since = leased.counted_since.as_deref().map_or("NULL".to_owned(), quote_literal);
-    let row = |of: &str| format!("({of}.datdba, {of}.datacl, {of}.datconnlimit, {of}.dattablespace)");
-    format!(
-        "SELECT count(*) FROM pg_catalog.pg_lock_status() AS l, pg_catalog.pg_database AS d \
-         WHERE datname = current_database() AND locktype = 'object' AND classid = {CLASS} AND objid = d.oid \
-         AND pid <> pg_catalog.pg_backend_pid();\
-         SELECT {} IS NOT DISTINCT FROM {} AND d.datallowconn AND NOT d.datistemplate \
-         AND {} IS NOT DISTINCT FROM {since} AND pg_catalog.pg_stat_get_db_numbackends(d.oid) = 1 \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS setting \
-           WHERE setdatabase IN (d.oid, t.oid) GROUP BY setrole, setting HAVING count(*) <> 2) \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_shdescription WHERE objoid = d.oid AND classoid = {CLASS}) \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_shseclabel WHERE objoid = d.oid AND classoid = {CLASS}) \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription WHERE subdbid = d.oid) \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_get_replication_slots() AS s WHERE s.datoid = d.oid) \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xact() AS x WHERE x.dbid = d.oid) \
-         FROM pg_catalog.pg_database d, pg_catalog.pg_database t \
-         WHERE d.datname = pg_catalog.current_database() AND t.datname = {template};{WRITTEN}",
-        row("d"),
-        row("t"),
-        counted_since("d.oid"),
-    )
-}
-
-/// Asks for the template's facts, and then for every table that was written to: its number, its name, and its size.
-///
-/// A cold backend pays for each function, operator and catalogue that a query names.
-const WRITTEN: &str = "SELECT pg_catalog.current_setting('track_counts'), pg_catalog.current_setting('ptest.template', true);\
-    SELECT oid, oid::regclass, pg_catalog.pg_relation_size(oid) FROM pg_catalog.pg_class \
-    WHERE relkind IN ('r', 'm') AND NOT relisshared AND (pg_catalog.pg_stat_get_tuples_inserted(oid) > 0 \
-      OR pg_catalog.pg_stat_get_tuples_updated(oid) > 0 OR pg_catalog.pg_stat_get_tuples_deleted(oid) > 0)";
-
-/// What empties the tables of the answer and restores the sequences; `None`: that would not be the template.
-fn empty_sql(rows: Rows) -> Option<String> {
-    let mut rows = rows.into_iter();
-    let mut is = |expected: &str| rows.next().is_some_and(|row| row == [Some(expected.to_owned())]);
-    // Nobody is about to connect; all is as the template's.
-    if !is("0") || !is("t") {
-        return None;
-    }
-    let [counted, told] = <[_; 2]>::try_from(rows.next()?).ok()?;
-    let facts = Facts::read(&told?).filter(|_| counted.as_deref() == Some("on"))?;
-    let lasting: Vec<u32> = facts.lasting.as_ref()?.split(',').filter_map(|number| number.parse().ok()).collect();
-    let mut sql = "BEGIN READ WRITE;".to_owned();
-    for row in rows {
-        let [number, name, size] = <[_; 3]>::try_from(row).ok()?;
-        let number: u32 = number?.parse().ok()?;
-        if number < FIRST_OF_USERS || lasting.contains(&number) || size?.parse::<u64>().ok()? > LARGEST {
-            return None;
-        }
-        sql += &format!("DELETE FROM ONLY {};", name?);
-    }
-    if let Some(restore) = restore_sequences_sql(&facts) {
-        sql += &format!("{restore};");
-    }
-    sql += "SELECT pg_catalog.pg_stat_force_next_flush();COMMIT";
-    Some(sql)
 }

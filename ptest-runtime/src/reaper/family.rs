@@ -85,7 +85,7 @@ impl Family {
             match claims.iter().find(|(number, _)| Some(*number) == database.number()) {
                 Some((_, State::Spare)) => database.kind = Kind::Spare,
                 Some((_, State::Held)) => database.locked = true,
-                None => {}
+                Some((_, State::Left)) | None => {}
             }
         }
     }
@@ -106,6 +106,10 @@ impl Family {
 }
 
 impl Database {
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// The number at the end of its name.
     pub(super) fn number(&self) -> Option<u64> {
         u64::from_str_radix(self.name.rsplit_once('_')?.1, 16).ok()

@@ -53,7 +53,8 @@ const STATEMENTS: &str = "PTEST_IT_STATEMENTS";
 async fn runs_statements(pool: PgPool) -> sqlx::Result<()> {
     let oid = "select oid::bigint from pg_database where datname = current_database()";
     let oid: i64 = query_scalar(oid).fetch_one(&pool).await?;
-    let clean = format!("select oid::bigint from pg_database where datname = current_database() or datname in ({SPARES})");
+    let clean =
+        format!("select oid::bigint from pg_database where datname = current_database() or datname in ({SPARES})");
     println!("\noid {oid}");
     for oid in query_scalar::<_, i64>(AssertSqlSafe(clean)).fetch_all(&pool).await? {
         println!("clean {oid}");
