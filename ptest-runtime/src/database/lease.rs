@@ -39,6 +39,15 @@ pub(super) struct Leased {
     piled_up: bool,
 }
 
+impl Leased {
+    /// Gives up the claim, if it is by claim, on a database that is gone or soon will be.
+    fn disclaim(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.remove();
+        }
+    }
+}
+
 /// Connects to the server, which may be starting up.
 pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
     let started = Instant::now();
@@ -83,7 +92,7 @@ pub(super) async fn make(admin: &mut Admin, leased: &mut Leased) -> crate::Resul
     };
     let made = made.await;
     if made.is_err() {
-        leased.claim.take().map(Claim::remove);
+        leased.disclaim();
     }
     Ok(made?)
 }
@@ -187,7 +196,7 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result
         batch.extend(claim);
     }
     admin.send_batch(&batch).await?;
-    leased.claim.take().map(Claim::remove);
+    leased.disclaim();
     Ok(())
 }
 
@@ -228,7 +237,7 @@ pub(super) async fn keep(admin: &mut Admin, leased: &mut Leased) -> Kept {
         let name = kept_name(&family, admin.now().await?);
         rename(admin, &leased.name, &name).await?;
         admin.run(&format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quote_ident(&name))).await?;
-        leased.claim.take().map(Claim::remove);
+        leased.disclaim();
         Ok::<_, ServerError>(name)
     };
     kept.await.map_or_else(|error| Kept::Not(error.to_string()), Kept::As)

@@ -55,7 +55,7 @@ pub(super) async fn restore(session: &mut Connection, leased: &mut Leased) -> Re
     let (renamed, seen) = (session.finish().await, session.finish().await);
     renamed?;
     let Some(since) = empty(session, leased, seen?).await? else { return Ok(false) };
-    Ok(leased.claim.take().is_some_and(|claim| claim.is_spare(number, since).is_ok()))
+    Ok(leased.claim.take().is_some_and(|claim| claim.becomes_spare(number, since).is_ok()))
 }
 
 /// The same where the lease is a lock of the server's: the database is renamed as databases are.
