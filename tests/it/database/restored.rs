@@ -55,7 +55,8 @@ async fn runs_statements(pool: PgPool) -> sqlx::Result<()> {
     let oid: i64 = query_scalar(oid).fetch_one(&pool).await?;
     let clean =
         format!("select oid::bigint from pg_database where datname = current_database() or datname in ({SPARES})");
-    println!("\noid {oid}");
+    let family: String = query_scalar("select split_part(current_database(), 'used', 1)").fetch_one(&pool).await?;
+    println!("\noid {oid}\nfamily {family}");
     for oid in query_scalar::<_, i64>(AssertSqlSafe(clean)).fetch_all(&pool).await? {
         println!("clean {oid}");
     }
@@ -148,4 +149,86 @@ fn a_client_of_the_test_before_does_not_find_the_database() {
 #[ignore = "run by another test"]
 async fn tells_its_name(_: PgPool, database: TestDatabase) {
     println!("\nname {}", database.name());
+}
+
+/// Threads that tests have left go on connecting by the names that they know, at every moment of the end of a test.
+#[test]
+fn clients_that_go_on_connecting_reach_no_other_test() {
+    let package = Package::new(&[("migrations/1_all.sql", &format!("/* hammered */ {SCHEMA}"))]);
+    let outcome = Rerun::module("database::restored::hammered::").package(&package).threads(2).run();
+    let of = |word| outcome.passed().lines(word).len();
+    println!("{} tests had {} databases", of("name "), {
+        let mut databases = outcome.lines("oid ");
+        databases.sort();
+        databases.dedup();
+        databases.len()
+    });
+    assert_eq!(of("name "), 40);
+}
+
+mod hammered {
+    use std::time::Duration;
+
+    use sqlx::{Connection, PgConnection, query};
+
+    use super::*;
+
+    macro_rules! tests {
+        ($($module:ident)*) => { $( mod $module {
+            use super::*;
+            tests!(@ a b c d e f g h i j);
+        } )* };
+        (@ $($name:ident)*) => { $(
+            #[ptest::db_test(isolation = "database", audit(leaked_session = "off"))]
+            #[ignore = "run by another test"]
+            async fn $name(pool: PgPool, url: ptest::PgUrl) -> sqlx::Result<()> {
+                hammer(url.to_string());
+                let oid = "select oid::bigint from pg_database where datname = current_database()";
+                println!("\nname {url}\noid {}", query_scalar::<_, i64>(oid).fetch_one(&pool).await?);
+                for _ in 0..5 {
+                    let strangers = "select count(*) from log where line <> $1";
+                    assert_eq!(query_scalar::<_, i64>(strangers).bind(url.as_str()).fetch_one(&pool).await?, 0);
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                }
+                Ok(())
+            }
+        )* };
+    }
+    tests!(one two three four);
+
+    /// Connects as often as it can, until its database is gone for long.
+    fn hammer(url: String) {
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut refused = 0;
+                while refused < 20 {
+                    let Ok(mut connection) = PgConnection::connect(&url).await else {
+                        refused += 1;
+                        continue;
+                    };
+                    let _ = query("insert into log values ($1)").bind(&url).execute(&mut connection).await;
+                    let _ = connection.close().await;
+                    tokio::time::sleep(Duration::from_millis(4)).await;
+                }
+            });
+        });
+    }
+}
+
+/// The server says itself that a spare is complete: whoever has ordered it may be gone by then.
+#[ptest::db_test(isolation = "database", migrations = false)]
+async fn a_database_that_is_thrown_away_leaves_a_spare_to_the_next_test(pool: PgPool) -> sqlx::Result<()> {
+    let package = Package::new(&[("migrations/1_all.sql", &format!("/* left */ {SCHEMA}"))]);
+    let run = Rerun::test("database::restored::runs_statements").package(&package);
+    let outcome = run.env(STATEMENTS, "create table more (id int)").run();
+    let family = outcome.passed().lines("family ")[0];
+    let spares = format!("select count(*) from pg_database where datname in ({SPARES}) and starts_with(datname, $1)");
+    for _ in 0..600 {
+        if query_scalar::<_, i64>(AssertSqlSafe(spares.as_str())).bind(family).fetch_one(&pool).await? == 1 {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("no spare of {family}");
 }
