@@ -7,9 +7,10 @@
 //!        └──clone, when there is no spare───────────▲
 //! ```
 //!
-//! The name carries the state, and a rename is atomic: a spare is complete and as its template. The number in both names is
-//! the key of an advisory lock that the test's process holds from before the database has the name until after it is a
-//! spare or dropped. So a used database whose lock is free is garbage, whoever was killed when.
+//! On a server of the user's the name carries the state, and a rename is atomic: a spare is complete and as its template. The
+//! number in both names is the key of an advisory lock that the test's process holds from before the database has the name
+//! until after it is a spare or dropped. On ptest's own server a file does, its [claim](claim), and its lock. Either way, a used
+//! database whose lock is free is garbage, whoever was killed when.
 //!
 //! No test waits for a `DROP` or for the clone of the next: both go to the server as one batch when a test ends, and the
 //! server completes them also when the process is gone.

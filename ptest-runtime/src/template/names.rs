@@ -11,12 +11,12 @@ pub(crate) fn slot_name(fingerprint: &str, slot: u32) -> String {
     format!("{PREFIX}{fingerprint}_{slot}")
 }
 
-/// A clone that nobody has used yet. Its number is the key of its lock.
+/// A clone that nobody has used yet, on a server of the user's. Its number is the key of its lock.
 pub(crate) fn spare_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_spare_{number:016x}")
 }
 
-/// A clone that one test uses, or has used.
+/// A clone that one test uses, or has used; on ptest's own server, where its claim says which, also one that is a spare.
 pub(crate) fn used_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_used_{number:016x}")
 }

@@ -8,6 +8,7 @@ use super::SPARES;
 use crate::package::Package;
 use crate::proof::digest;
 use crate::rerun::{Outcome, Rerun};
+use crate::scratch_server::ScratchServer;
 
 /// Something of everything that a test can fill, and of what it cannot.
 const SCHEMA: &str = "
@@ -35,10 +36,17 @@ do $$ begin execute format('alter database %I set app.mode = test', current_data
 /// template.
 #[track_caller]
 fn is_restored(schema: &str, statements: &str) -> bool {
+    is_restored_on(None, schema, statements)
+}
+
+/// The same on a server of the user's.
+#[track_caller]
+fn is_restored_on(server: Option<&str>, schema: &str, statements: &str) -> bool {
     // A schema of its own, so that nobody else leases its databases.
     let package = Package::new(&[("migrations/1_all.sql", &format!("/* {statements} */ {schema}"))]);
     let run = |statements: &str| {
-        Rerun::test("database::restored::runs_statements").package(&package).env(STATEMENTS, statements).run()
+        let rerun = Rerun::test("database::restored::runs_statements").package(&package).env(STATEMENTS, statements);
+        server.into_iter().fold(rerun, |rerun, url| rerun.env("PTEST_DATABASE_URL", url)).run()
     };
     let (first, second) = (run(statements), run(""));
     let of = |outcome: &Outcome, word| outcome.passed().lines(word).into_iter().map(str::to_owned).collect::<Vec<_>>();
@@ -149,6 +157,22 @@ fn a_client_of_the_test_before_does_not_find_the_database() {
 #[ignore = "run by another test"]
 async fn tells_its_name(_: PgPool, database: TestDatabase) {
     println!("\nname {}", database.name());
+}
+
+#[test]
+fn a_server_of_the_users() {
+    let server = ScratchServer::start("", "create database app");
+    let is_restored = |statements| is_restored_on(Some(&server.tcp("postgres")), SCHEMA, statements);
+    assert!(is_restored("insert into item (name) values ('a');; select nextval('ticket')"));
+    assert!(!is_restored("create table more (id int)"));
+    assert!(!is_restored("update kind set name = upper(name)"));
+    assert!(!is_restored(
+        "do $$ begin execute format('comment on database %I is ''mine''', current_database()); end $$"
+    ));
+
+    let package = Package::new(&[("migrations/1_all.sql", SCHEMA)]);
+    let hammered = Rerun::module("database::restored::hammered::").package(&package).threads(2);
+    hammered.env("PTEST_DATABASE_URL", server.tcp("postgres")).run().passed();
 }
 
 /// Threads that tests have left go on connecting by the names that they know, at every moment of the end of a test.
