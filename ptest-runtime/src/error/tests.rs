@@ -162,6 +162,10 @@ fn leases() {
         LeaseError::Exhausted { tried: 1000 },
         LeaseError::Lock { database: name(), address: address(), source: QueryError::Io(broken()) },
         LeaseError::Socket { folder: path("/tmp/ptest-7"), source: io::ErrorKind::PermissionDenied.into() },
+        LeaseError::Claim {
+            folder: path("target/ptest/server/data/ptest_claims"),
+            source: io::ErrorKind::PermissionDenied.into(),
+        },
         LeaseError::Gone,
     ]));
 }
