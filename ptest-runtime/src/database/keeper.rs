@@ -107,6 +107,9 @@ impl Keeper {
         let leased = match server::claims(&self.server) {
             None => lease::take(self.admin().await?, schema).await?,
             Some(claims) => {
+                if !server::is_kept(&self.server) {
+                    lease::ask_for_life(self.admin().await?).await?;
+                }
                 let (mut leased, is_made) = lease::claim(&claims, schema)?;
                 if !is_made {
                     lease::make(self.admin().await?, &mut leased).await?;

@@ -65,6 +65,11 @@ pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
     }
 }
 
+/// Whether the server still answers: an error, if not.
+pub(super) async fn ask_for_life(admin: &mut Admin) -> crate::Result<()> {
+    run(admin, "SELECT 1").await.map(drop)
+}
+
 /// Claims a spare, for which no server is asked; without one, a clone that [`make`] has yet to make.
 pub(super) fn claim(claims: &Path, schema: Schema) -> crate::Result<(Leased, bool)> {
     let failed = |source| LeaseError::Claim { folder: claims.to_owned(), source };

@@ -41,9 +41,14 @@ pub(crate) fn revive(config: &Config, choice: &ServerChoice) -> Result<Option<Ad
     }
 }
 
-/// The folder of the claims on databases of ptest's own server, while it runs; `None`: the server is the user's.
+/// The folder of the claims on databases of ptest's own server; `None`: the server is the user's.
 pub(crate) fn claims(server: &Address) -> Option<PathBuf> {
     own::claims(server.home.as_deref()?)
+}
+
+/// Whether ptest's own server runs, as far as can be told without asking it.
+pub(crate) fn is_kept(server: &Address) -> bool {
+    server.home.as_deref().is_some_and(own::is_kept)
 }
 
 fn options(config: &Config) -> OwnOptions {

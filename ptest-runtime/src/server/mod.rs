@@ -12,7 +12,7 @@ pub(crate) use address::{Address, Endpoint};
 pub(crate) use admin::Admin;
 pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, Stream};
 
-pub(crate) use find::{claims, find, revive};
+pub(crate) use find::{claims, find, is_kept, revive};
 
 use std::io;
 

@@ -86,11 +86,14 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     }
 }
 
-/// The folder of the claims on the databases of the server at home there, unless it runs no more.
+/// The folder of the claims on the databases of the server at home there, if it has one.
 pub(crate) fn claims(home: &Path) -> Option<PathBuf> {
-    let folder = home.join("data").join(CLAIMS);
-    let runs = matches!(address(home, Proof::Keeper), Ok(Some(_)));
-    (runs && folder.is_dir()).then_some(folder)
+    Some(home.join("data").join(CLAIMS)).filter(|folder| folder.is_dir())
+}
+
+/// Whether the keeper of the server at home there lives. Without one it may still answer.
+pub(crate) fn is_kept(home: &Path) -> bool {
+    matches!(address(home, Proof::Keeper), Ok(Some(_)))
 }
 
 /// Gives a server that has just answered, if need be after starting it.
