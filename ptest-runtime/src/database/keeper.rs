@@ -44,7 +44,9 @@ pub(super) fn start(server: &Address) -> crate::Result<mpsc::UnboundedSender<Ord
         .spawn(move || {
             // Without a runtime the orders are dropped, and their senders learn that the keeper is gone.
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(Keeper { server, admin: None, session: None, leased: None }.serve(inbox));
+                runtime.block_on(
+                    Keeper { server, admin: None, session: None, has_asked: false, leased: None }.serve(inbox),
+                );
             }
         })
         .map_err(crate::Error::other)?;
@@ -57,6 +59,8 @@ struct Keeper {
     admin: Option<Admin>,
     /// A session in the database of a test whose body has returned.
     session: Option<Connection>,
+    /// Whether one was opened for this test, or could not be.
+    has_asked: bool,
     leased: Option<Leased>,
 }
 
@@ -117,6 +121,7 @@ impl Keeper {
                 leased
             }
         };
+        self.has_asked = false;
         lease::relieve(&self.server, &leased).await;
         if level != Level::ReadCommitted {
             lease::set_level(self.admin().await?, &leased, level).await?;
@@ -142,7 +147,7 @@ impl Keeper {
     /// has no connection of its own.
     async fn watcher(&mut self) -> Option<(&mut Connection, &mut Leased, bool)> {
         let leased = self.leased.as_mut()?;
-        if self.session.is_none() && leased.claim.is_some() {
+        if !std::mem::replace(&mut self.has_asked, true) && leased.claim.is_some() {
             self.session = restore::open(&self.server, leased).await;
         }
         if self.session.is_some() {
