@@ -2,9 +2,10 @@
 
 use bytes::BytesMut;
 
+use super::action::Answer;
 use super::belief::Belief;
 use super::commit::DECLARED;
-use super::control::{self, Answer, Block};
+use super::control::{self, Block};
 use super::expect::{Exchange, Expected, Owner, Run, What};
 use super::frame::{self, Frame, Piece, Report};
 use super::list::List;

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use bytes::{Buf, BytesMut};
 
+use super::action::{self, Action, Answer, Course};
 use super::commit::DECLARED;
-use super::control::{self, Action, Answer, Block, Course, Place};
+use super::control::{self, Block, Place};
 use super::expect::{Exchange, Owner, Run, What};
 use super::frame::{self, Frame, Report};
 use super::names::{Portal, Prepared};
@@ -127,7 +128,7 @@ impl Session {
             Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, &[], link),
             _ if done && self.belief.block != Block::Failed => {
                 let what = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(portal));
-                control::refuse(Report::error("55000", what), &self.belief)
+                action::refuse(Report::error("55000", what), &self.belief)
             }
             _ => self.action(&p.0, &p.1, Place::InBatch, &values, link),
         });

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `frame` | cuts frames from a stream, and writes them |
 //! | `sql` | tells what in a client's text is control |
-//! | `control` | the rules: what a control statement becomes |
+//! | `control`, `modes`, `assignment`, `action`, `change` | the rules: what a control statement becomes, and changes |
 //! | `script` | the rules applied to a string of several statements |
 //! | `belief`, `defaults` | what a client believes of its transaction, where the backend cannot be asked |
 //! | `commit` | what a commit does beyond releasing a savepoint |
@@ -44,9 +44,12 @@
 //!
 //! Rollback does not undo sequences, session-level advisory locks and prepared statements; whoever takes the backend back does.
 
+mod action;
 mod answers;
+mod assignment;
 mod backend;
 mod belief;
+mod change;
 mod commit;
 mod control;
 mod conversation;
@@ -58,6 +61,7 @@ mod frame;
 pub(crate) mod fuzz;
 mod list;
 mod log;
+mod modes;
 mod names;
 mod reports;
 mod script;
@@ -80,6 +84,7 @@ pub(crate) use conversation::Transport;
 #[cfg(test)]
 pub(crate) use log::Text;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
+pub(crate) use sql::ranges;
 pub(crate) use visit::Undone;
 pub(crate) use watch::Watch;
 
@@ -102,11 +107,6 @@ use crate::test::{Level, Sessions, Test};
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
-
-/// Where the statements of a script stand, as the server cuts it.
-pub(crate) fn split(sql: &[u8]) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
-    sql::split(sql, true).into_iter().map(|statement| statement.range)
-}
 
 /// One test's sandbox. Lives on the thread of its backend.
 #[derive(Debug)]

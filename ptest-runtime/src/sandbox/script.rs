@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::action::{Action, Answer, Course};
 use super::belief::Belief;
-use super::control::{self, Answer, Course, Ground, Place};
+use super::control::{self, Ground, Place};
 use super::frame::Report;
 use super::sql::Statement;
 
@@ -82,7 +83,7 @@ impl Script {
                     (commands.len(), Some(answer))
                 }
             };
-            let control::Action { warning, after, on_error, .. } = action;
+            let Action { warning, after, on_error, .. } = action;
             let start = characters(&sql[..statement.range.start]);
             script.steps.push_back(Step { warning, commands, answer, after, on_error, start });
         }

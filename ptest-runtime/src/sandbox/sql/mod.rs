@@ -30,7 +30,7 @@ mod statement;
 mod tests;
 
 pub(crate) use name::Ident;
-pub(crate) use split::split;
+pub(crate) use split::{ranges, split};
 pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement, is_analysed};
 #[cfg(test)]
 pub(super) use tests::Random;
