@@ -35,7 +35,8 @@ impl Session {
             }
             sent = carrier(&only.kind).map_or(sent, <[u8]>::to_vec);
         }
-        let analysed = matches!(&statements[..], [only] if sql::is_analysed(&text[only.range.clone()]));
+        let standard = self.belief.defaults.standard_strings;
+        let analysed = matches!(&statements[..], [only] if sql::is_analysed(&text[only.range.clone()], standard));
         let empty = statements.is_empty();
         let special = statements.into_iter().next().filter(|s| s.kind != Kind::Other || s.hints != Hints::empty());
         let special = special.map(|only| Rc::new((only, text.to_vec())));
