@@ -45,6 +45,20 @@ fn a_role_outlives_the_local_session_authorization_below_it(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_session_authorization_leaves_the_role_for_as_long(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let who = "select current_user = 'pg_monitor', session_user = 'pg_monitor'";
+    a.query("set role pg_monitor; set local session authorization pg_monitor");
+    assert_eq!(a.query(who), "(t,f) SELECT 1 I");
+    a.query("begin; set session authorization pg_monitor; set local role pg_monitor; commit");
+    assert_eq!(a.query(who), "(t,t) SELECT 1 I");
+    assert_eq!(a.query("show role"), "(none) SHOW I");
+    a.query("reset session authorization; set role pg_monitor");
+    a.query("begin; reset session authorization; set local work_mem = '5MB'; commit");
+    assert_eq!(a.query(who), "(f,f) SELECT 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_constraint_is_deferred_in_the_transaction_that_makes_it(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query(CHILD);
@@ -139,6 +153,21 @@ fn a_query_inside_a_batch_may_be_skipped(url: PgUrl) {
         ("1 2 (5MB) SELECT 1 25P01? COMMIT I".into(), "I".into())
     );
     assert_eq!(a.query("show work_mem"), "(4MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_query_inside_a_batch_has_no_tag_when_its_commit_fails(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query(CHILD);
+    for sql in ["set idle_in_transaction_session_timeout = '90s'", "show transaction_isolation", "set work_mem = '5MB'"]
+    {
+        a.send(&[run("insert into c values (9)"), query(sql), frame(b'S', b"")].concat());
+        let answer = show(&a.until_ready());
+        let row = if sql.starts_with("show") { "(read committed) " } else { "" };
+        assert_eq!(answer, format!("1 2 INSERT 0 1 {row}23503! I"), "{sql}");
+        a.until_ready();
+    }
+    assert_eq!(a.query("show idle_in_transaction_session_timeout; show work_mem"), "(0) SHOW (4MB) SHOW I");
 }
 
 #[ptest::db_test(migrations = false)]

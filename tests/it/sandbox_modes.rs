@@ -40,6 +40,33 @@ fn a_query_settles_the_modes_of_its_transaction(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_query_inside_a_statement_settles_the_modes_when_it_is_prepared(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create procedure p() language plpgsql as 'begin end'");
+    for (sql, settles) in [
+        ("call p()", true),
+        ("create table t as select 1", true),
+        ("create materialized view v as select 1", true),
+        ("explain select 1", true),
+        ("create view v as select 1", false),
+        ("create table t (a int)", false),
+    ] {
+        let begin =
+            [parse_message("", "begin isolation level serializable"), bind("", "", &[]), execute("", 0)].concat();
+        a.send(&[parse_message("s", sql), begin.clone(), frame(b'S', b"")].concat());
+        let answer = show(&a.until_ready());
+        assert_eq!(answer, if settles { "1 1 2 25001! I" } else { "1 1 2 BEGIN T" }, "{sql}");
+        a.query("rollback; deallocate all");
+        a.send(&[parse_message("s", sql), frame(b'S', b"")].concat());
+        a.until_ready();
+        a.send(&[bind("p", "s", &[]), begin, frame(b'S', b"")].concat());
+        let answer = show(&a.until_ready());
+        assert_eq!(answer, if settles { "2 1 2 25001! I" } else { "2 1 2 BEGIN T" }, "{sql}");
+        a.query("rollback; deallocate all");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_savepoint_brings_modes_and_settings_back(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("create table t (a int)");
@@ -103,6 +130,35 @@ fn what_was_set_stays_when_a_transaction_turns_to_writing(url: PgUrl) {
     assert_eq!(a.query("set transaction read write; insert into t values (1)"), "SET INSERT 0 1 T");
     assert_eq!(a.query("show application_name; show work_mem"), "(one) SHOW (5MB) SHOW T");
     assert_eq!(a.query("commit; show application_name; show work_mem"), "COMMIT (one) SHOW (4MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_transaction_turns_to_writing_with_one_tag(url: PgUrl) {
+    let (mut a, _) = Wire::start(url.as_str(), &[("options", "-c work_mem=9MB -c geqo=off")]);
+    for changed in ["set session characteristics as transaction read only", "reset all"] {
+        a.query(&format!("begin read only; {changed}"));
+        assert_eq!(a.query("set transaction read write; show work_mem"), "SET (9MB) SHOW T", "{changed}");
+        a.query(&format!("rollback; begin read only; {changed}"));
+        assert_eq!(a.pipeline(&["set transaction read write", "show work_mem"]), "SET (9MB) SHOW T", "{changed}");
+        a.query("rollback");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
+fn set_config_decides_the_modes_of_the_next_transaction(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("select set_config('default_transaction_deferrable', '1', false)");
+    assert_eq!(a.query("show transaction_deferrable"), "(on) SHOW I");
+    a.query("begin; select set_config('default_transaction_isolation', 'serializable', true)");
+    assert_eq!(a.query("commit; show transaction_isolation"), "COMMIT (read committed) SHOW I");
+    let call = "select set_config('default_transaction_isolation', $1, false)";
+    let run = [parse_message("", call), bind("", "", &["serializable"]), execute("", 0), frame(b'S', b"")];
+    a.send(&run.concat());
+    assert_eq!(show(&a.until_ready()), "1 2 (serializable) SELECT 1 I");
+    assert_eq!(a.query("begin; show transaction_isolation"), "BEGIN (serializable) SHOW T");
+    a.query("rollback; begin");
+    a.query("select set_config('default_transaction_deferrable', 'off', false); rollback");
+    assert_eq!(a.query("show transaction_deferrable"), "(on) SHOW I");
 }
 
 #[ptest::db_test(migrations = false)]

@@ -67,8 +67,8 @@ pub(super) struct Change {
     pub(super) name: Option<String>,
     /// Until the end of the transaction only.
     pub(super) local: bool,
-    /// The statement that makes it, if it is known.
-    pub(super) sql: Option<String>,
+    /// The statements that make it, if they are known.
+    pub(super) sql: Vec<String>,
     /// A transaction before this one has made it.
     pub(super) committed: bool,
 }

@@ -4,48 +4,61 @@ use super::action::{Action, Answer, Course};
 use super::belief::{Belief, Change};
 use super::commit;
 use super::control::{Block, Ground};
+use super::modes;
 use super::settings::{self, Call};
 use super::sql::{Hints, Kind, Statement};
 
-/// Notes what the statement changes of the backend's settings.
-pub(super) fn note_change(
+/// Notes what the statement changes.
+pub(super) fn note_changes(
     action: &mut Action,
     statement: &Statement,
     sql: &[u8],
     belief: &Belief,
     ground: &Ground<'_>,
 ) {
+    let text = &sql[statement.range.clone()];
     let sent = match &action.course {
         _ if belief.block == Block::Failed => return,
         Course::Replaced(_, Answer::Error(_)) => return,
-        Course::Replaced(commands, _) => commands.join(";"),
-        Course::Sent(_) => String::from_utf8_lossy(&sql[statement.range.clone()]).into_owned(),
+        Course::Replaced(commands, _) => commands.clone(),
+        Course::Sent(_) => vec![String::from_utf8_lossy(text).into_owned()],
     };
-    let mut change = |name: Option<&str>, local, sql| {
-        action.after = action.after.with_change(Change { name: name.map(str::to_owned), local, sql, committed: false });
-    };
+    let after = &mut action.after;
     match &statement.kind {
         Kind::Set { name, .. } | Kind::Reset { name: Some(name) }
             if belief.defaults.has(name) || name.starts_with("transaction_") => {}
-        Kind::Set { name, local, .. } => change(Some(name), *local, Some(sent)),
-        Kind::Reset { name } => change(name.as_deref(), false, Some(sent)),
+        Kind::Set { name, local, .. } => note(after, Some(name), *local, sent),
+        Kind::Reset { name } => note(after, name.as_deref(), false, sent),
         // No setting, but changed and undone like one.
-        Kind::SetConstraints => change(Some("constraints"), false, Some(sent)),
-        Kind::SetSessionCharacteristics { local, .. } => {
-            change(Some("default_transaction_isolation"), *local, Some(sent.clone()));
-            change(Some("default_transaction_deferrable"), *local, Some(sent));
+        Kind::SetConstraints => note(after, Some("constraints"), false, sent),
+        Kind::SetSessionCharacteristics { local, modes } => {
+            for (name, mode) in modes::of_backend(modes) {
+                note(after, Some(name), *local, vec![modes::characteristics_command(&mode)]);
+            }
         }
         _ if statement.hints.contains(Hints::SET_CONFIG) => {
-            for Call { name, value, local } in settings::calls(&sql[statement.range.clone()], ground.values) {
-                let sql = name.as_ref().zip(value).map(|(name, value)| settings::set(name, &value));
-                change(name.as_deref(), local, sql);
+            for Call { name, value, local } in settings::calls(text, ground.values) {
+                let known = name.as_deref().zip(value.as_deref());
+                let sql = known.map(|(name, value)| settings::set(name, value));
+                note(after, name.as_deref(), local, sql.into_iter().collect());
+                if let Some((name, value)) = known {
+                    *after = after.with_defaults(|defaults| drop(defaults.set(name, value)), local);
+                }
             }
         }
         _ => {}
     }
     if statement.hints.contains(Hints::TEMP)
-        && let Some((name, clause)) = commit::on_commit(&sql[statement.range.clone()])
+        && let Some((name, clause)) = commit::on_commit(text)
     {
-        action.after = action.after.with_temporary(name, clause);
+        *after = after.with_temporary(name, clause);
+    }
+}
+
+fn note(after: &mut Belief, name: Option<&str>, local: bool, sql: Vec<String>) {
+    *after = after.with_change(Change { name: name.map(str::to_owned), local, sql, committed: false });
+    // Whoever becomes another user leaves the role, for as long.
+    if name == Some("session_authorization") {
+        note(after, Some("role"), local, vec!["SET ROLE NONE".to_owned()]);
     }
 }

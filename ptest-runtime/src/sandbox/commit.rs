@@ -120,11 +120,10 @@ impl Duties {
                 Some(name) if kept.contains(name) => {}
                 Some(name) if change.local => drop(seen.insert(name)),
                 Some(name) => {
-                    if let Some(sql) = change.sql.as_ref().filter(|_| seen.contains(name)) {
-                        match settings::is_role(name) {
-                            true => roles.push(sql.clone()),
-                            false => again.push_str(&format!("EXECUTE {}; ", literal(sql))),
-                        }
+                    let sql = change.sql.iter().filter(|_| seen.contains(name));
+                    match settings::is_role(name) {
+                        true => roles.extend(sql.rev().cloned()),
+                        false => again.extend(sql.map(|sql| format!("EXECUTE {}; ", literal(sql)))),
                     }
                     kept.push(name.clone());
                 }

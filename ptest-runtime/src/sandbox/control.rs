@@ -8,7 +8,7 @@
 use super::action::{Action, Answer, Course, answered, as_it_is, end, outside, refuse, replaced};
 use super::assignment::{deallocate_all, discard_all, reset_all, reset_one, set_one};
 use super::belief::Belief;
-use super::change::note_change;
+use super::change::note_changes;
 use super::commit::{self, Duties, undo};
 use super::defaults::Defaults;
 use super::frame::Report;
@@ -88,7 +88,7 @@ impl Ground<'_> {
 /// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
 pub(super) fn action(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, ground: &Ground<'_>) -> Action {
     let mut action = decide(statement, sql, belief, place, ground);
-    note_change(&mut action, statement, sql, belief, ground);
+    note_changes(&mut action, statement, sql, belief, ground);
     let goes_on = place != Place::Alone || action.after.block == Block::Open;
     if let Course::Replaced(commands, Answer::Tag(_)) = &mut action.course
         && matches!(statement.kind, Kind::Begin { .. } | Kind::Commit { .. } | Kind::Rollback { .. })

@@ -42,9 +42,9 @@ pub(super) fn set_transaction(tag: &'static str, modes: &Modes, belief: &Belief)
         // Nothing has been done in the transaction but to change settings, so they are changed again after its end.
         Some(false) if belief.fenced => {
             let made = belief.changes.iter().map(|(change, _)| change).take_while(|change| !change.committed);
-            let mut again: Vec<_> = made.filter_map(|change| change.sql.clone()).collect();
-            again.push(UNDO.to_owned());
-            commands.extend(again.into_iter().rev());
+            let mut again: Vec<_> = made.map(|change| change.sql.clone()).collect();
+            again.push(vec![UNDO.to_owned()]);
+            commands.extend(again.into_iter().rev().flatten());
             after.fenced = false;
         }
         _ => {}
@@ -54,17 +54,19 @@ pub(super) fn set_transaction(tag: &'static str, modes: &Modes, belief: &Belief)
 
 pub(super) fn characteristics(modes: &Modes, local: bool, belief: &Belief) -> Action {
     let after = belief.with_defaults(|defaults| defaults.mode = defaults.mode.with(modes), local);
-    let mut real = Vec::new();
-    if let Some(isolation) = modes.isolation {
-        real.push(format!("ISOLATION LEVEL {}", defaults::isolation_name(isolation)));
-    }
-    if let Some(deferrable) = modes.deferrable {
-        real.push(if deferrable { "DEFERRABLE" } else { "NOT DEFERRABLE" }.to_owned());
-    }
-    let commands = if real.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("SET SESSION CHARACTERISTICS AS TRANSACTION {}", real.join(", "))]
-    };
+    let real: Vec<String> = of_backend(modes).map(|(_, mode)| mode).collect();
+    let commands = if real.is_empty() { Vec::new() } else { vec![characteristics_command(&real.join(", "))] };
     replaced(commands, "SET", after)
+}
+
+pub(super) fn characteristics_command(modes: &str) -> String {
+    format!("SET SESSION CHARACTERISTICS AS TRANSACTION {modes}")
+}
+
+/// The defaults that reach the backend, by the names of their settings.
+pub(super) fn of_backend(modes: &Modes) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let isolation = modes.isolation.map(|level| format!("ISOLATION LEVEL {}", defaults::isolation_name(level)));
+    let deferrable = modes.deferrable.map(|on| if on { "DEFERRABLE" } else { "NOT DEFERRABLE" }.to_owned());
+    let named = [("default_transaction_isolation", isolation), ("default_transaction_deferrable", deferrable)];
+    named.into_iter().filter_map(|(name, mode)| Some((name, mode?)))
 }

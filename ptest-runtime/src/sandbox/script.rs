@@ -43,7 +43,7 @@ pub(super) const REFUSED: &str = "RELEASE SAVEPOINT _ptest_refused";
 pub(super) const REFUSED_NAME: &str = "_ptest_refused";
 
 /// A command that does nothing. The answer to a statement that needs no command would else come before the server has
-/// found the string to be without a syntax error.
+/// found the string to be without a syntax error, or has committed.
 const NOTHING: &str = "SHOW server_version_num";
 
 impl Script {
@@ -76,7 +76,7 @@ impl Script {
                 Course::Replaced(mut commands, answer) => {
                     if matches!(answer, Answer::Error(_)) {
                         commands.push(REFUSED.to_owned());
-                    } else if commands.is_empty() && place == Place::AmongOthers {
+                    } else if commands.is_empty() {
                         commands.push(NOTHING.to_owned());
                     }
                     splices.push((statement.range.clone(), commands.join(";")));
