@@ -17,6 +17,7 @@ mod normal;
 mod plain;
 mod run;
 mod shrink;
+mod tables;
 mod texts;
 
 use ptest::PgUrl;
