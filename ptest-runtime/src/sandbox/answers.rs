@@ -8,7 +8,6 @@ use super::commit::DECLARED;
 use super::control::{self, Block};
 use super::expect::{Exchange, Expected, Owner, Run, What};
 use super::frame::{self, Frame, Piece, Report};
-use super::list::List;
 use super::reports::{self, Reader, error_text};
 use super::script::Script;
 use super::session::Session;
@@ -296,10 +295,9 @@ impl Session {
     fn finish_batch(&mut self, mut belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
         if belief.block == Block::Idle {
             self.forget_portals();
-            belief.changes = List::default();
-            if std::mem::take(&mut self.touched) {
-                link.snapshot(&self.duties.borrow().custom);
-            }
+            self.touched = false;
+            let changes = std::mem::take(&mut belief.changes);
+            link.changed(&changes, &self.initial, &self.duties.borrow().custom);
         }
         self.settled = belief.clone();
         self.awaiting = false;

@@ -1,7 +1,7 @@
 //! What a statement changes of the settings and temporary tables of its session.
 
 use super::action::{Action, Answer, Course};
-use super::belief::{Belief, Change};
+use super::belief::{Belief, Change, Setting};
 use super::commit;
 use super::control::{Block, Ground};
 use super::modes;
@@ -27,20 +27,20 @@ pub(super) fn note_changes(
     match &statement.kind {
         Kind::Set { name, .. } | Kind::Reset { name: Some(name) }
             if belief.defaults.has(name) || name.starts_with("transaction_") => {}
-        Kind::Set { name, local, .. } => note(after, Some(name), *local, sent),
-        Kind::Reset { name } => note(after, name.as_deref(), false, sent),
-        // No setting, but changed and undone like one.
-        Kind::SetConstraints => note(after, Some("constraints"), false, sent),
+        Kind::Set { name, local, .. } => note(after, named(name), *local, sent),
+        Kind::Reset { name: Some(name) } => note(after, named(name), false, sent),
+        Kind::Reset { name: None } | Kind::DiscardAll => note(after, Setting::All, false, sent),
+        Kind::SetConstraints => note(after, Setting::Constraints, false, sent),
         Kind::SetSessionCharacteristics { local, modes } => {
             for (name, mode) in modes::of_backend(modes) {
-                note(after, Some(name), *local, vec![modes::characteristics_command(&mode)]);
+                note(after, named(name), *local, vec![modes::characteristics_command(&mode)]);
             }
         }
         _ if statement.hints.contains(Hints::SET_CONFIG) => {
             for Call { name, value, local } in settings::calls(text, ground.values) {
                 let known = name.as_deref().zip(value.as_deref());
                 let sql = known.map(|(name, value)| settings::set(name, value));
-                note(after, name.as_deref(), local, sql.into_iter().collect());
+                note(after, name.as_deref().map_or(Setting::Unknown, named), local, sql.into_iter().collect());
                 if let Some((name, value)) = known {
                     *after = after.with_defaults(|defaults| drop(defaults.set(name, value)), local);
                 }
@@ -55,10 +55,15 @@ pub(super) fn note_changes(
     }
 }
 
-fn note(after: &mut Belief, name: Option<&str>, local: bool, sql: Vec<String>) {
-    *after = after.with_change(Change { name: name.map(str::to_owned), local, sql, committed: false });
+fn named(name: &str) -> Setting {
+    Setting::Named(name.to_owned())
+}
+
+fn note(after: &mut Belief, of: Setting, local: bool, sql: Vec<String>) {
+    let leaves_role = of == named("session_authorization");
+    *after = after.with_change(Change { of, local, sql, committed: false });
     // Whoever becomes another user leaves the role, for as long.
-    if name == Some("session_authorization") {
-        note(after, Some("role"), local, vec!["SET ROLE NONE".to_owned()]);
+    if leaves_role {
+        note(after, named("role"), local, vec!["SET ROLE NONE".to_owned()]);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::belief::{Belief, Change, OnCommit, Temporary};
+use super::belief::{Belief, Change, OnCommit, Setting, Temporary};
 use super::control::{Ground, KEEP, UNDO};
 use super::list::List;
 use super::settings::{self, Settings, literal};
@@ -108,31 +108,40 @@ impl Duties {
 
     /// What undoes `SET LOCAL` and its kin, but nothing that is to last.
     fn end_local(&self, changes: &List<Change>, before: &Settings, initial: &Settings, user: &str) -> Vec<String> {
-        let (mut seen, mut kept, mut again, mut roles) = (BTreeSet::new(), Vec::new(), String::new(), Vec::new());
-        let mut base = before;
+        let (mut local, mut kept, mut commands, mut roles) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut base, mut unknown) = (before, false);
         for (change, _) in changes.iter() {
-            match &change.name {
-                None if change.local => {}
-                None => {
+            match &change.of {
+                Setting::All => {
                     base = initial;
                     break;
                 }
-                Some(name) if kept.contains(name) => {}
-                Some(name) if change.local => drop(seen.insert(name)),
-                Some(name) => {
-                    let sql = change.sql.iter().filter(|_| seen.contains(name));
+                Setting::Unknown => unknown |= change.local,
+                Setting::Constraints => {}
+                Setting::Named(name) if kept.contains(name) => {}
+                Setting::Named(name) if change.local => drop(local.insert(name)),
+                Setting::Named(name) => {
+                    let sql = change.sql.iter().filter(|_| local.contains(name));
                     match settings::is_role(name) {
                         true => roles.extend(sql.rev().cloned()),
-                        false => again.extend(sql.map(|sql| format!("EXECUTE {}; ", literal(sql)))),
+                        false => commands.extend(sql.cloned()),
                     }
                     kept.push(name.clone());
                 }
             }
         }
-        again.push_str(&base.restore(&kept, &self.custom));
+        let undone = local.iter().filter(|name| !kept.contains(name) && settings::can_be_reset(name));
+        commands.extend(undone.map(|name| base.restore(name)));
+        if !unknown && !before.has_role() && !changes.iter().any(|(change, _)| change.is_of_role()) {
+            return commands;
+        }
+        let mut body: String = commands.iter().map(|sql| format!("EXECUTE {}; ", literal(sql))).collect();
+        if unknown {
+            body.push_str(&base.restore_all(&kept, &self.custom));
+        }
         let undone = |name, default| (!kept.iter().any(|k| k == name)).then(|| base.get(name).unwrap_or(default));
         let undone = [undone("session_authorization", user), undone("role", "none")];
-        std::iter::once(as_own_user(&again, user, undone)).chain(roles.into_iter().rev()).collect()
+        std::iter::once(as_own_user(&body, user, undone)).chain(roles.into_iter().rev()).collect()
     }
 }
 

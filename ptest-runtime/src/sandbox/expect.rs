@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::BytesMut;
 
-use super::belief::Belief;
+use super::belief::{Belief, Change, Setting};
 use super::frame::{self, Frame, Report};
+use super::list::List;
 use super::script::Script;
 use super::settings::{self, Settings};
 
@@ -112,6 +113,18 @@ impl Exchange {
     pub(super) fn commands(&mut self, sql: &str) {
         frame::put_query(&mut self.out, sql.as_bytes());
         self.expect(What::Commands, Owner::Sandbox);
+    }
+
+    /// Notes that the session that has the turn has changed its settings for good, if it has. Legal only where no batch
+    /// is open.
+    pub(super) fn changed(&mut self, changes: &List<Change>, initial: &Settings, custom: &BTreeSet<String>) {
+        let Some(newest) = changes.first() else { return };
+        let role = self.loaded.settings.has_role() || changes.iter().any(|(change, _)| change.is_of_role());
+        if newest.of == Setting::All && !role {
+            self.loaded.settings = initial.clone();
+        } else {
+            self.snapshot(custom);
+        }
     }
 
     /// Reads the session's settings. Legal only where no batch is open.

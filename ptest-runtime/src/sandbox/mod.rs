@@ -8,7 +8,7 @@
 //! | `sql` | tells what in a client's text is control |
 //! | `control`, `modes`, `assignment`, `action`, `change` | the rules: what a control statement becomes, and changes |
 //! | `script` | the rules applied to a string of several statements |
-//! | `belief`, `defaults` | what a client believes of its transaction, where the backend cannot be asked |
+//! | `belief`, `defaults`, `list` | what a client believes and may go back to, where the backend cannot be asked |
 //! | `commit` | what a commit does beyond releasing a savepoint |
 //! | `settings` | the settings of a session, and how the backend gets them |
 //! | `serve` | a session from start-up to end, and its turns |
@@ -16,10 +16,9 @@
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
 //! | `turn` | who may use the backend |
 //! | `visit` | a statement inside another session's transaction |
-//! | `list` | what a client may go back to |
 //! | `log`, `tap` | the last statements, for the report of a test that fails |
 //! | `watch` | what the end of a body finds |
-//! | `backend`, `conversation`, `startup` | the bytes in and out |
+//! | `backend`, `leftover`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
 //!
@@ -59,6 +58,7 @@ mod extended;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod leftover;
 mod list;
 mod log;
 mod modes;

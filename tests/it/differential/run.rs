@@ -49,7 +49,7 @@ impl<'a> Pair<'a> {
 
     /// Has the conversation on both sides, and cleans up; returns how they differ first.
     pub(crate) fn run(&mut self, conversation: &Conversation) -> Option<String> {
-        if self.runs.is_multiple_of(50) {
+        if self.runs.is_multiple_of(250) {
             let connect = || [&self.plain.url, self.sandbox].map(Wire::connect);
             let session = |_| Session { sides: connect(), status: b'I', used: true, odd: false };
             self.sessions = (0..SESSIONS).map(session).collect();
