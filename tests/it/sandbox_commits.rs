@@ -74,6 +74,35 @@ fn a_constraint_is_deferred_in_the_transaction_that_makes_it(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn constraints_are_as_at_first_after_each_commit(url: PgUrl) {
+    let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    let twice = |wire: &mut Wire, table: &str| wire.query(&format!("begin; insert into {table} values (1), (1)"));
+    a.query("create table i (a int unique deferrable)");
+    a.query("create table d (a int unique deferrable initially deferred)");
+    for wire in [&mut a, &mut b] {
+        assert_eq!(wire.query("begin; set constraints all deferred; commit"), "BEGIN SET CONSTRAINTS COMMIT I");
+        assert_eq!(twice(wire, "i"), "BEGIN 23505! E");
+        assert_eq!(
+            wire.query("rollback; begin; set constraints all immediate; commit"),
+            "ROLLBACK BEGIN SET CONSTRAINTS COMMIT I"
+        );
+        assert_eq!(twice(wire, "d"), "BEGIN INSERT 0 2 T");
+        assert_eq!(wire.query("commit"), "23505! I");
+    }
+    // One that is gone, and one that is new.
+    a.query("begin; drop table i; rollback");
+    assert_eq!(twice(&mut a, "i"), "BEGIN 23505! E");
+    a.query("rollback; drop table i");
+    b.query("create table j (a int unique deferrable)");
+    a.query("begin; set constraints all deferred; commit");
+    assert_eq!((twice(&mut a, "j"), a.query("rollback")), ("BEGIN 23505! E".into(), "ROLLBACK I".into()));
+    assert_eq!(b.query("drop table d, j; insert into missing values (1)"), "DROP TABLE 42P01! I");
+    assert_eq!(b.query("drop table d, j; begin; commit"), "DROP TABLE BEGIN COMMIT I");
+    assert_eq!(b.query("create table d (a int unique deferrable initially deferred)"), "CREATE TABLE I");
+    assert_eq!((twice(&mut b, "d"), b.query("commit")), ("BEGIN INSERT 0 2 T".into(), "23505! I".into()));
+}
+
+#[ptest::db_test(migrations = false)]
 fn what_a_trigger_says_at_a_commit_comes_before_its_tag(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query(

@@ -12,7 +12,8 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answers::Lost;
-use super::commit::{Constraints, Duties};
+use super::commit::Duties;
+use super::constraints::Constraints;
 use super::control;
 use super::defaults::Defaults;
 use super::expect::{Exchange, Loaded};

@@ -9,13 +9,12 @@
 //! | `control`, `modes`, `assignment`, `action`, `change` | the rules: what a control statement becomes, and changes |
 //! | `script` | the rules applied to a string of several statements |
 //! | `belief`, `defaults`, `list` | what a client believes and may go back to, where the backend cannot be asked |
-//! | `commit` | what a commit does beyond releasing a savepoint |
+//! | `commit`, `constraints` | what a commit does beyond releasing a savepoint |
 //! | `settings` | the settings of a session, and how the backend gets them |
 //! | `serve` | a session from start-up to end, and its turns |
 //! | `session`, `extended`, `names` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
-//! | `turn` | who may use the backend |
-//! | `visit` | a statement inside another session's transaction |
+//! | `turn`, `visit` | who may use the backend, and a statement inside another session's transaction |
 //! | `log`, `tap` | the last statements, for the report of a test that fails |
 //! | `watch` | what the end of a body finds |
 //! | `backend`, `leftover`, `conversation`, `startup` | the bytes in and out |
@@ -50,6 +49,7 @@ mod backend;
 mod belief;
 mod change;
 mod commit;
+mod constraints;
 mod control;
 mod conversation;
 mod defaults;
@@ -78,7 +78,7 @@ mod watch;
 
 pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
-pub(crate) use commit::Constraints;
+pub(crate) use constraints::Constraints;
 pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
 #[cfg(test)]

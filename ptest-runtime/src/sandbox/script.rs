@@ -136,7 +136,8 @@ fn characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::commit::{Constraints, Duties};
+    use crate::sandbox::commit::Duties;
+    use crate::sandbox::constraints::Constraints;
     use crate::sandbox::control::Block;
     use crate::sandbox::defaults::Defaults;
     use crate::sandbox::settings::Settings;

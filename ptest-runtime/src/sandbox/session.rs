@@ -157,6 +157,9 @@ impl Session {
 
     /// Takes the client's next piece, whose last frame lacks `missing` bytes. The session holds the turn.
     pub(super) fn client(&mut self, piece: &Piece, missing: usize, link: &mut Exchange) -> Result<(), Malformed> {
+        if let Some(answered) = link.loaded.constraints.take() {
+            self.duties.borrow_mut().learn(answered);
+        }
         let frame = match piece {
             Piece::Data { bytes, .. } => {
                 self.data(bytes, missing, link);
