@@ -187,6 +187,22 @@ fn set_local_gives_way_to_what_was_set_before_it(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_call_of_set_config_that_is_not_made_leaves_nothing_to_undo(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    for name in ["nonsense", "my.own", "max_connections", "work_mem"] {
+        let call = format!("select case when now() is null then set_config('{name}', '1', true) end");
+        assert_eq!(
+            a.query(&format!("begin; set local geqo = off; {call}; commit")),
+            "BEGIN SET (null) SELECT 1 COMMIT I"
+        );
+        assert_eq!(a.query("show work_mem; show geqo"), "(4MB) SHOW (on) SHOW I", "{name}");
+    }
+    let call = "select set_config('work_mem', '5MB', true), set_config('my.own', 'x', true)";
+    assert_eq!(a.query(&format!("{call}; commit")), "(5MB,x) SELECT 1 25P01? COMMIT I");
+    assert_eq!(a.query("show work_mem; select current_setting('my.own')"), "(4MB) SHOW () SELECT 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_string_ends_where_the_session_says(url: PgUrl) {
     let off = "standard_conforming_strings=off";
     let options = [("options", "-c standard_conforming_strings=off")];

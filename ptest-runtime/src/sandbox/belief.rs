@@ -76,6 +76,8 @@ pub(super) struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Setting {
     Named(String),
+    /// A call that may not have been made: the server need not even know the setting.
+    Called(String),
     All,
     /// It cannot be told which.
     Unknown,
@@ -86,7 +88,7 @@ pub(super) enum Setting {
 impl Change {
     /// Whether it changes who the client is.
     pub(super) fn is_of_role(&self) -> bool {
-        matches!(&self.of, Setting::Named(name) if is_role(name))
+        matches!(&self.of, Setting::Named(name) | Setting::Called(name) if is_role(name))
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn note_changes(
             for Call { name, value, local } in settings::calls(text, ground.values) {
                 let known = name.as_deref().zip(value.as_deref());
                 let sql = known.map(|(name, value)| settings::set(name, value));
-                note(after, name.as_deref().map_or(Setting::Unknown, named), local, sql.into_iter().collect());
+                note(after, name.clone().map_or(Setting::Unknown, Setting::Called), local, sql.into_iter().collect());
                 if let Some((name, value)) = known {
                     *after = after.with_defaults(|defaults| drop(defaults.set(name, value)), local);
                 }
@@ -60,7 +60,7 @@ fn named(name: &str) -> Setting {
 }
 
 fn note(after: &mut Belief, of: Setting, local: bool, sql: Vec<String>) {
-    let leaves_role = of == named("session_authorization");
+    let leaves_role = matches!(&of, Setting::Named(name) | Setting::Called(name) if name == "session_authorization");
     *after = after.with_change(Change { of, local, sql, committed: false });
     // Whoever becomes another user leaves the role, for as long.
     if leaves_role {

@@ -4,7 +4,7 @@
 //! A duty is noted from the text of a statement before it runs, and never forgotten too early: to do it for nothing is
 //! harmless. A test that uses none of these pays for none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::belief::{Belief, Change, OnCommit, Setting, Temporary};
 use super::constraints::{Constraints, immediate_again};
@@ -105,7 +105,7 @@ impl Duties {
 
     /// What undoes `SET LOCAL` and its kin, but nothing that is to last.
     fn end_local(&self, changes: &List<Change>, before: &Settings, initial: &Settings, user: &str) -> Vec<String> {
-        let (mut local, mut kept, mut commands, mut roles) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut local, mut kept, mut commands, mut roles) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut base, mut unknown) = (before, false);
         for (change, _) in changes.iter() {
             match &change.of {
@@ -115,10 +115,11 @@ impl Duties {
                 }
                 Setting::Unknown => unknown |= change.local,
                 Setting::Constraints => {}
-                Setting::Named(name) if kept.contains(name) => {}
-                Setting::Named(name) if change.local => drop(local.insert(name)),
-                Setting::Named(name) => {
-                    let sql = change.sql.iter().filter(|_| local.contains(name));
+                Setting::Named(name) | Setting::Called(name) if kept.contains(name) => {}
+                Setting::Named(name) if change.local => drop(local.insert(name, true)),
+                Setting::Called(name) if change.local => drop(local.entry(name).or_insert(false)),
+                Setting::Named(name) | Setting::Called(name) => {
+                    let sql = change.sql.iter().filter(|_| local.contains_key(name));
                     match settings::is_role(name) {
                         true => roles.extend(sql.rev().cloned()),
                         false => commands.extend(sql.cloned()),
@@ -127,8 +128,8 @@ impl Duties {
                 }
             }
         }
-        let undone = local.iter().filter(|name| !kept.contains(name) && settings::can_be_reset(name));
-        commands.extend(undone.map(|name| base.restore(name)));
+        let undone = local.iter().filter(|(name, _)| !kept.contains(name) && settings::can_be_reset(name));
+        commands.extend(undone.map(|(name, sure)| base.restore(name, *sure)));
         if !unknown && !before.has_role() && !changes.iter().any(|(change, _)| change.is_of_role()) {
             return commands;
         }

@@ -15,7 +15,7 @@ pub(super) struct Settings(BTreeMap<String, String>);
 /// are not among those that the view shows.
 pub(super) fn snapshot(custom: &BTreeSet<String>) -> String {
     format!(
-        "SELECT name, setting FROM ({}) p WHERE source = 'session' AND NOT pg_catalog.starts_with(name, 'transaction_') AND name <> 'seed' \
+        "SELECT name, setting FROM ({}) p WHERE source = 'session' AND NOT pg_catalog.starts_with(name, 'transaction_') \
          UNION ALL SELECT 'session_authorization', session_user \
          UNION ALL SELECT 'role', pg_catalog.current_setting('role')",
         all(custom)
@@ -95,9 +95,17 @@ impl Settings {
         ROLES.iter().any(|name| self.get(name).is_some())
     }
 
-    /// The statement that brings a setting back to what it is here.
-    pub(super) fn restore(&self, name: &str) -> String {
-        self.get(name).map_or_else(|| reset(name), |value| set(name, value))
+    /// The statement that brings a setting back to what it is here; unless it is `sure`, there may be no such setting.
+    pub(super) fn restore(&self, name: &str, sure: bool) -> String {
+        match self.get(name) {
+            Some(value) => set(name, value),
+            None if sure || name.contains('.') => reset(name),
+            None => format!(
+                "SELECT pg_catalog.set_config(name, reset_val, false) FROM pg_catalog.pg_settings \
+                 WHERE pg_catalog.lower(name) = {} AND source = 'session'",
+                literal(name)
+            ),
+        }
     }
 
     /// The statement of a block that undoes `SET LOCAL` and its kin, where these are the settings from before: all but
