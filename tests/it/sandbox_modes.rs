@@ -241,6 +241,14 @@ fn a_string_ends_where_the_session_says(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn what_the_scanner_warns_of_comes_first(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("set standard_conforming_strings = off; set client_min_messages = notice");
+    assert_eq!(a.query(r"begin; begin; select length('\\')"), "22P06? BEGIN 25001? BEGIN (1) SELECT 1 T");
+    assert_eq!(a.query(r"begin; select length('\\'); selec"), "22P06? 42601! E");
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_function_call_is_a_query(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("begin");

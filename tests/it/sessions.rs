@@ -54,6 +54,11 @@ fn a_session_that_resets_all_has_what_it_asked_for(url: PgUrl) {
         assert_eq!(shown(&mut a), "(9MB) SHOW (off) SHOW (none) SHOW I", "{reset}");
         assert_eq!(b.query("reset work_mem"), "RESET I");
     }
+    // It is committed at once, whatever comes behind it.
+    a.query("set work_mem = '5MB'");
+    assert_eq!(a.pipeline(&["discard all", "select 1/0"]), "DISCARD ALL 22012! I");
+    assert_eq!(shown(&mut b), "(4MB) SHOW (on) SHOW (none) SHOW I");
+    assert_eq!(shown(&mut a), "(9MB) SHOW (off) SHOW (none) SHOW I");
     // It has no value to go back to.
     a.query("set seed = 0.5");
     b.query("begin; set local seed = 0.5; commit");

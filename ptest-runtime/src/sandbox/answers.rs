@@ -42,6 +42,7 @@ impl Session {
                         self.release_held(out);
                     }
                     if let Some(Expected { what: What::Query(script), .. }) = link.expected.front_mut()
+                        && !reports::is_of_scanner(frame)
                         && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take())
                     {
                         warning.put(out);

@@ -29,7 +29,11 @@ pub(super) fn note_changes(
             if belief.defaults.has(name) || name.starts_with("transaction_") => {}
         Kind::Set { name, local, .. } => note(after, named(name), *local, sent),
         Kind::Reset { name: Some(name) } => note(after, named(name), false, sent),
-        Kind::Reset { name: None } | Kind::DiscardAll => note(after, Setting::All, false, sent),
+        Kind::Reset { name: None } => note(after, Setting::All, false, sent),
+        // Whatever becomes of its batch.
+        Kind::DiscardAll => {
+            *after = after.with_change(Change { of: Setting::All, local: false, sql: sent, committed: true });
+        }
         Kind::SetConstraints => note(after, Setting::Constraints, false, sent),
         Kind::SetSessionCharacteristics { local, modes } => {
             for (name, mode) in modes::of_backend(modes) {
