@@ -241,6 +241,17 @@ fn a_string_ends_where_the_session_says(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_portal_outlives_the_turn_to_writing(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int); set default_transaction_read_only = on");
+    let run = |sql: &str| [parse_message("", sql), bind("", "", &[]), execute("", 0)].concat();
+    let describe = frame(b'D', b"P\0");
+    let insert = run("insert into t values (1)");
+    a.send(&[run("set transaction read write"), describe, insert, frame(b'S', b"")].concat());
+    assert_eq!(show(&a.until_ready()), "1 2 25P01? SET n 1 2 INSERT 0 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn what_the_scanner_warns_of_comes_first(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("set standard_conforming_strings = off; set client_min_messages = notice");

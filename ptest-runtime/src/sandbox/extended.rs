@@ -68,7 +68,7 @@ impl Session {
                     }
                     self.look_at(&prepared.0, &prepared.1, &values);
                 }
-                Portal { prepared, values, done: false }
+                Portal { prepared, statement: name.to_vec(), values, done: false }
             });
         self.name_portal(portal, kept);
         let start = link.out.len();
@@ -172,6 +172,19 @@ impl Session {
         for command in &commands {
             let declares = answer == Answer::Tag(DECLARED);
             link.commands_in_batch(command, if declares { Run::Declaration } else { Run::Statement }, &refused);
+        }
+        if !ends
+            && commands.iter().any(|command| command == control::UNDO)
+            && let Some(bound) = self.portals.get(portal)
+        {
+            // It has taken the portal along, which the client may still describe.
+            let name = self.backend_name(&bound.statement);
+            frame::put(&mut link.out, b'B', |b| {
+                frame::put_cstr(b, portal);
+                frame::put_cstr(b, &name);
+                b.extend_from_slice(&[0; 6]);
+            });
+            link.expect(What::One, Owner::Part);
         }
         let suspended = |out: &mut BytesMut| frame::put(out, b's', |_| {});
         match answer {
