@@ -252,6 +252,14 @@ fn a_portal_outlives_the_turn_to_writing(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_batch_stays_read_only_behind_discard_all(url: PgUrl) {
+    let (mut a, _) = Wire::start(url.as_str(), &[("default_transaction_read_only", "on")]);
+    a.query("set standard_conforming_strings = off");
+    let answer = a.pipeline(&["discard all", "commit", "create table t (a int)"]);
+    assert_eq!(answer, "DISCARD ALL 25P01? COMMIT 25006! standard_conforming_strings=on I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn what_the_scanner_warns_of_comes_first(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("set standard_conforming_strings = off; set client_min_messages = notice");

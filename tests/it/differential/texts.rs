@@ -175,7 +175,7 @@ const CURSORS: &[&str] = &[
     "move forward all c@",
     "declare b@ binary cursor for select a from t order by a",
     "fetch b@",
-    "declare h@ scroll cursor with hold for select a, b from t order by b",
+    "declare h@ scroll cursor with hold for select a, b from t order by b, a",
     "fetch last from h@",
     "update t set b = 'c' where current of c@",
 ];
