@@ -133,7 +133,7 @@ const SETTINGS: &[&str] = &[
     "set work_mem = 'x'",
     "set idle_in_transaction_session_timeout = 'x'",
     "set search_path = public, pg_catalog",
-    "set local search_path = pg_temp, public",
+    "set local search_path = pg_catalog, public, pg_temp",
     "reset search_path",
     "set statement_timeout = '1h'",
     "set default_transaction_isolation = 'repeatable read'",
