@@ -45,6 +45,20 @@ fn a_role_outlives_the_local_session_authorization_below_it(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_session_authorization_leaves_the_role_for_as_long(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let who = "select current_user = 'pg_monitor', session_user = 'pg_monitor'";
+    a.query("set role pg_monitor; set local session authorization pg_monitor");
+    assert_eq!(a.query(who), "(t,f) SELECT 1 I");
+    a.query("begin; set session authorization pg_monitor; set local role pg_monitor; commit");
+    assert_eq!(a.query(who), "(t,t) SELECT 1 I");
+    assert_eq!(a.query("show role"), "(none) SHOW I");
+    a.query("reset session authorization; set role pg_monitor");
+    a.query("begin; reset session authorization; set local work_mem = '5MB'; commit");
+    assert_eq!(a.query(who), "(f,f) SELECT 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_constraint_is_deferred_in_the_transaction_that_makes_it(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query(CHILD);
@@ -57,6 +71,35 @@ fn a_constraint_is_deferred_in_the_transaction_that_makes_it(url: PgUrl) {
     assert_eq!(a.query("begin; insert into i values (1), (1)"), "BEGIN 23505! E");
     a.query("rollback; begin; set constraints all immediate; commit");
     assert_eq!(a.query("begin; insert into c values (99)"), "BEGIN INSERT 0 1 T");
+}
+
+#[ptest::db_test(migrations = false)]
+fn constraints_are_as_at_first_after_each_commit(url: PgUrl) {
+    let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    let twice = |wire: &mut Wire, table: &str| wire.query(&format!("begin; insert into {table} values (1), (1)"));
+    a.query("create table i (a int unique deferrable)");
+    a.query("create table d (a int unique deferrable initially deferred)");
+    for wire in [&mut a, &mut b] {
+        assert_eq!(wire.query("begin; set constraints all deferred; commit"), "BEGIN SET CONSTRAINTS COMMIT I");
+        assert_eq!(twice(wire, "i"), "BEGIN 23505! E");
+        assert_eq!(
+            wire.query("rollback; begin; set constraints all immediate; commit"),
+            "ROLLBACK BEGIN SET CONSTRAINTS COMMIT I"
+        );
+        assert_eq!(twice(wire, "d"), "BEGIN INSERT 0 2 T");
+        assert_eq!(wire.query("commit"), "23505! I");
+    }
+    // One that is gone, and one that is new.
+    a.query("begin; drop table i; rollback");
+    assert_eq!(twice(&mut a, "i"), "BEGIN 23505! E");
+    a.query("rollback; drop table i");
+    b.query("create table j (a int unique deferrable)");
+    a.query("begin; set constraints all deferred; commit");
+    assert_eq!((twice(&mut a, "j"), a.query("rollback")), ("BEGIN 23505! E".into(), "ROLLBACK I".into()));
+    assert_eq!(b.query("drop table d, j; insert into missing values (1)"), "DROP TABLE 42P01! I");
+    assert_eq!(b.query("drop table d, j; begin; commit"), "DROP TABLE BEGIN COMMIT I");
+    assert_eq!(b.query("create table d (a int unique deferrable initially deferred)"), "CREATE TABLE I");
+    assert_eq!((twice(&mut b, "d"), b.query("commit")), ("BEGIN INSERT 0 2 T".into(), "23505! I".into()));
 }
 
 #[ptest::db_test(migrations = false)]
@@ -139,6 +182,21 @@ fn a_query_inside_a_batch_may_be_skipped(url: PgUrl) {
         ("1 2 (5MB) SELECT 1 25P01? COMMIT I".into(), "I".into())
     );
     assert_eq!(a.query("show work_mem"), "(4MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_query_inside_a_batch_has_no_tag_when_its_commit_fails(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query(CHILD);
+    for sql in ["set idle_in_transaction_session_timeout = '90s'", "show transaction_isolation", "set work_mem = '5MB'"]
+    {
+        a.send(&[run("insert into c values (9)"), query(sql), frame(b'S', b"")].concat());
+        let answer = show(&a.until_ready());
+        let row = if sql.starts_with("show") { "(read committed) " } else { "" };
+        assert_eq!(answer, format!("1 2 INSERT 0 1 {row}23503! I"), "{sql}");
+        a.until_ready();
+    }
+    assert_eq!(a.query("show idle_in_transaction_session_timeout; show work_mem"), "(0) SHOW (4MB) SHOW I");
 }
 
 #[ptest::db_test(migrations = false)]

@@ -40,6 +40,33 @@ fn a_query_settles_the_modes_of_its_transaction(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_query_inside_a_statement_settles_the_modes_when_it_is_prepared(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create procedure p() language plpgsql as 'begin end'");
+    for (sql, settles) in [
+        ("call p()", true),
+        ("create table t as select 1", true),
+        ("create materialized view v as select 1", true),
+        ("explain select 1", true),
+        ("create view v as select 1", false),
+        ("create table t (a int)", false),
+    ] {
+        let begin =
+            [parse_message("", "begin isolation level serializable"), bind("", "", &[]), execute("", 0)].concat();
+        a.send(&[parse_message("s", sql), begin.clone(), frame(b'S', b"")].concat());
+        let answer = show(&a.until_ready());
+        assert_eq!(answer, if settles { "1 1 2 25001! I" } else { "1 1 2 BEGIN T" }, "{sql}");
+        a.query("rollback; deallocate all");
+        a.send(&[parse_message("s", sql), frame(b'S', b"")].concat());
+        a.until_ready();
+        a.send(&[bind("p", "s", &[]), begin, frame(b'S', b"")].concat());
+        let answer = show(&a.until_ready());
+        assert_eq!(answer, if settles { "2 1 2 25001! I" } else { "2 1 2 BEGIN T" }, "{sql}");
+        a.query("rollback; deallocate all");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_savepoint_brings_modes_and_settings_back(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("create table t (a int)");
@@ -106,6 +133,35 @@ fn what_was_set_stays_when_a_transaction_turns_to_writing(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn a_transaction_turns_to_writing_with_one_tag(url: PgUrl) {
+    let (mut a, _) = Wire::start(url.as_str(), &[("options", "-c work_mem=9MB -c geqo=off")]);
+    for changed in ["set session characteristics as transaction read only", "reset all"] {
+        a.query(&format!("begin read only; {changed}"));
+        assert_eq!(a.query("set transaction read write; show work_mem"), "SET (9MB) SHOW T", "{changed}");
+        a.query(&format!("rollback; begin read only; {changed}"));
+        assert_eq!(a.pipeline(&["set transaction read write", "show work_mem"]), "SET (9MB) SHOW T", "{changed}");
+        a.query("rollback");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
+fn set_config_decides_the_modes_of_the_next_transaction(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("select set_config('default_transaction_deferrable', '1', false)");
+    assert_eq!(a.query("show transaction_deferrable"), "(on) SHOW I");
+    a.query("begin; select set_config('default_transaction_isolation', 'serializable', true)");
+    assert_eq!(a.query("commit; show transaction_isolation"), "COMMIT (read committed) SHOW I");
+    let call = "select set_config('default_transaction_isolation', $1, false)";
+    let run = [parse_message("", call), bind("", "", &["serializable"]), execute("", 0), frame(b'S', b"")];
+    a.send(&run.concat());
+    assert_eq!(show(&a.until_ready()), "1 2 (serializable) SELECT 1 I");
+    assert_eq!(a.query("begin; show transaction_isolation"), "BEGIN (serializable) SHOW T");
+    a.query("rollback; begin");
+    a.query("select set_config('default_transaction_deferrable', 'off', false); rollback");
+    assert_eq!(a.query("show transaction_deferrable"), "(on) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
 fn set_local_gives_way_to_what_was_set_before_it(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     let value = |a: &mut Wire| a.query("show work_mem");
@@ -128,6 +184,22 @@ fn set_local_gives_way_to_what_was_set_before_it(url: PgUrl) {
     a.until_ready();
     a.until_ready();
     assert_eq!(value(&mut a), "(15MB) SHOW I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_call_of_set_config_that_is_not_made_leaves_nothing_to_undo(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    for name in ["nonsense", "my.own", "max_connections", "work_mem"] {
+        let call = format!("select case when now() is null then set_config('{name}', '1', true) end");
+        assert_eq!(
+            a.query(&format!("begin; set local geqo = off; {call}; commit")),
+            "BEGIN SET (null) SELECT 1 COMMIT I"
+        );
+        assert_eq!(a.query("show work_mem; show geqo"), "(4MB) SHOW (on) SHOW I", "{name}");
+    }
+    let call = "select set_config('work_mem', '5MB', true), set_config('my.own', 'x', true)";
+    assert_eq!(a.query(&format!("{call}; commit")), "(5MB,x) SELECT 1 25P01? COMMIT I");
+    assert_eq!(a.query("show work_mem; select current_setting('my.own')"), "(4MB) SHOW () SELECT 1 I");
 }
 
 #[ptest::db_test(migrations = false)]
@@ -166,6 +238,33 @@ fn a_string_ends_where_the_session_says(url: PgUrl) {
     let answer = b.pipeline(&["begin", "set standard_conforming_strings = off", r"select length('\'; commit; --')"]);
     assert!(answer.contains("(13) SELECT 1") && answer.ends_with('T'), "{answer}");
     assert!(b.query("rollback").ends_with("on I"));
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_portal_outlives_the_turn_to_writing(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int); set default_transaction_read_only = on");
+    let run = |sql: &str| [parse_message("", sql), bind("", "", &[]), execute("", 0)].concat();
+    let describe = frame(b'D', b"P\0");
+    let insert = run("insert into t values (1)");
+    a.send(&[run("set transaction read write"), describe, insert, frame(b'S', b"")].concat());
+    assert_eq!(show(&a.until_ready()), "1 2 25P01? SET n 1 2 INSERT 0 1 I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_batch_stays_read_only_behind_discard_all(url: PgUrl) {
+    let (mut a, _) = Wire::start(url.as_str(), &[("default_transaction_read_only", "on")]);
+    a.query("set standard_conforming_strings = off");
+    let answer = a.pipeline(&["discard all", "commit", "create table t (a int)"]);
+    assert_eq!(answer, "DISCARD ALL 25P01? COMMIT 25006! standard_conforming_strings=on I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn what_the_scanner_warns_of_comes_first(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("set standard_conforming_strings = off; set client_min_messages = notice");
+    assert_eq!(a.query(r"begin; begin; select length('\\')"), "22P06? BEGIN 25001? BEGIN (1) SELECT 1 T");
+    assert_eq!(a.query(r"begin; select length('\\'); selec"), "22P06? 42601! E");
 }
 
 #[ptest::db_test(migrations = false)]

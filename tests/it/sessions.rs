@@ -23,6 +23,48 @@ async fn count(pool: &PgPool, table: &str) -> i64 {
     sqlx::query(sqlx::AssertSqlSafe(format!("select count(*) from {table}"))).fetch_one(pool).await.unwrap().get(0)
 }
 
+#[ptest::db_test(migrations = false)]
+fn what_a_session_sets_goes_with_it_from_the_middle_of_a_transaction(url: PgUrl) {
+    for left in ["select 1", "select 1/0"] {
+        let (mut gone, mut next) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+        assert_eq!(gone.query("set work_mem = '5MB'; commit; begin"), "SET 25P01? COMMIT BEGIN T");
+        gone.query(left);
+        drop(gone);
+        assert_eq!(next.query("show work_mem"), "(4MB) SHOW I", "{left}");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_session_that_resets_all_has_what_it_asked_for(url: PgUrl) {
+    let (mut a, _) = Wire::start(url.as_str(), &[("options", "-c work_mem=9MB -c geqo=off")]);
+    let mut b = Wire::connect(url.as_str());
+    let shown = |wire: &mut Wire| wire.query("show work_mem; show geqo; show role");
+    for reset in ["reset all", "discard all"] {
+        a.query("set work_mem = '5MB'");
+        assert_eq!(shown(&mut b), "(4MB) SHOW (on) SHOW (none) SHOW I");
+        assert_eq!(shown(&mut a), "(5MB) SHOW (off) SHOW (none) SHOW I");
+        a.query("set role pg_monitor");
+        a.query(reset);
+        assert_eq!(shown(&mut b), "(4MB) SHOW (on) SHOW (none) SHOW I", "{reset}");
+        let role = if reset == "reset all" { "pg_monitor" } else { "none" };
+        assert_eq!(shown(&mut a), format!("(9MB) SHOW (off) SHOW ({role}) SHOW I"), "{reset}");
+        a.query("reset role");
+        a.query(reset);
+        b.query("set work_mem = '6MB'");
+        assert_eq!(shown(&mut a), "(9MB) SHOW (off) SHOW (none) SHOW I", "{reset}");
+        assert_eq!(b.query("reset work_mem"), "RESET I");
+    }
+    // It is committed at once, whatever comes behind it.
+    a.query("set work_mem = '5MB'");
+    assert_eq!(a.pipeline(&["discard all", "select 1/0"]), "DISCARD ALL 22012! I");
+    assert_eq!(shown(&mut b), "(4MB) SHOW (on) SHOW (none) SHOW I");
+    assert_eq!(shown(&mut a), "(9MB) SHOW (off) SHOW (none) SHOW I");
+    // It has no value to go back to.
+    a.query("set seed = 0.5");
+    b.query("begin; set local seed = 0.5; commit");
+    assert_eq!(shown(&mut a), "(9MB) SHOW (off) SHOW (none) SHOW I");
+}
+
 #[ptest::db_test(migrations = false, sessions = "shared")]
 fn a_visitor_that_the_server_refuses_changes_nothing(url: PgUrl) {
     let mut holder = Wire::connect(url.as_str());

@@ -9,7 +9,6 @@ const LONG: &[(&str, &str)] = &[
     ("ptest-runtime/src/context.rs", "the context of both databases, from open to closed"),
     ("ptest-macros/src/args.rs", "every argument of the attribute, with its errors"),
     ("ptest-runtime/src/sandbox/answers.rs", "one match over the server's messages"),
-    ("ptest-runtime/src/sandbox/control.rs", "one match over the client's control statements"),
     ("ptest-runtime/src/sandbox/frame.rs", "the frames of the protocol, read and written"),
     ("ptest-runtime/src/sandbox/session.rs", "one match over the client's messages"),
     ("ptest-runtime/src/server/connection.rs", "a client of the protocol"),

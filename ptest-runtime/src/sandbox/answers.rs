@@ -2,12 +2,13 @@
 
 use bytes::BytesMut;
 
+use super::action::Answer;
 use super::belief::Belief;
 use super::commit::DECLARED;
-use super::control::{self, Answer, Block};
+use super::constraints::Constraints;
+use super::control::{self, Block};
 use super::expect::{Exchange, Expected, Owner, Run, What};
 use super::frame::{self, Frame, Piece, Report};
-use super::list::List;
 use super::reports::{self, Reader, error_text};
 use super::script::Script;
 use super::session::Session;
@@ -41,6 +42,7 @@ impl Session {
                         self.release_held(out);
                     }
                     if let Some(Expected { what: What::Query(script), .. }) = link.expected.front_mut()
+                        && !reports::is_of_scanner(frame)
                         && let Some(warning) = script.steps.front_mut().and_then(|step| step.warning.take())
                     {
                         warning.put(out);
@@ -65,7 +67,9 @@ impl Session {
     /// Rows and copy data, in portions.
     fn rows(&mut self, bytes: &[u8], link: &mut Exchange, out: &mut BytesMut) {
         match link.expected.front_mut() {
-            Some(Expected { what: What::Snapshot { rows }, .. }) => rows.extend_from_slice(bytes),
+            Some(Expected { what: What::Snapshot { rows } | What::Constraints { rows, .. }, .. }) => {
+                rows.extend_from_slice(bytes);
+            }
             Some(Expected { what: What::Query(script), owner: Owner::Client, .. }) if !script.at_own() => {}
             Some(Expected { owner: Owner::Part | Owner::Sandbox, .. }) => {}
             _ => {
@@ -127,7 +131,12 @@ impl Session {
                 self.held_answer(frame, script, out);
                 return Ok(());
             }
-            What::Sync | What::Commands | What::Gate | What::Local { .. } | What::Snapshot { .. } => false,
+            What::Sync
+            | What::Commands
+            | What::Gate
+            | What::Local { .. }
+            | What::Snapshot { .. }
+            | What::Constraints { .. } => false,
         };
         if tag == b'G' {
             self.begin_copy_in(link);
@@ -251,6 +260,9 @@ impl Session {
                 loaded.settings = Settings::of_snapshot(settings::text_rows(&rows), &loaded.user);
                 loaded.pending = false;
             }
+            (What::Constraints { rows }, _) if status == b'T' => {
+                link.loaded.constraints = Some(Constraints::of_answer(settings::text_rows(&rows)));
+            }
             (What::Gate, _) => {
                 let kept = status == b'T';
                 self.kept = kept;
@@ -295,9 +307,12 @@ impl Session {
     fn finish_batch(&mut self, mut belief: Belief, link: &mut Exchange, out: &mut BytesMut) {
         if belief.block == Block::Idle {
             self.forget_portals();
-            belief.changes = List::default();
-            if std::mem::take(&mut self.touched) {
-                link.snapshot(&self.duties.borrow().custom);
+            self.touched = false;
+            let changes = std::mem::take(&mut belief.changes);
+            link.changed(&changes, &self.initial, &self.duties.borrow().custom);
+            // On a visit, what the server says may be undone by the holder.
+            if !self.visiting {
+                link.constraints(&mut self.duties.borrow_mut().constraints);
             }
         }
         self.settled = belief.clone();

@@ -12,11 +12,13 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answers::Lost;
-use super::commit::{Constraints, Duties};
-use super::control::{self, Block};
+use super::commit::Duties;
+use super::constraints::Constraints;
+use super::control;
 use super::defaults::Defaults;
-use super::expect::{Exchange, Loaded, Owner, What};
+use super::expect::{Exchange, Loaded};
 use super::frame::{self, Frame, Input, Piece};
+use super::leftover::Leftover;
 use super::reports::error_text;
 use super::session::Session;
 use super::settings::{Settings, text_rows};
@@ -37,8 +39,7 @@ pub(crate) struct Backend {
     pub(super) parameters: Vec<(String, String)>,
     address: Address,
     key: BackendKey,
-    /// A session has left in the middle of its transaction, which is to be undone before anything else is done.
-    leftover: bool,
+    pub(super) leftover: Option<Leftover>,
 }
 
 impl Backend {
@@ -53,7 +54,7 @@ impl Backend {
             input: Input::of_server(),
             link,
             address,
-            leftover: false,
+            leftover: None,
         }
     }
 
@@ -82,29 +83,6 @@ impl Backend {
         stream.write_all(&out).await?;
         stream.read_to_end(&mut Vec::new()).await?;
         Ok(())
-    }
-
-    /// Brings the backend back to a batch boundary after its client has gone, and undoes what the client left open.
-    pub(super) async fn abandon(&mut self, session: &mut Session) -> Result<(), Lost> {
-        let mut nobody = BytesMut::new();
-        while session.rest > 0 {
-            let some = session.rest.min(HIGH_WATER.saturating_sub(self.link.out.len()));
-            self.link.out.resize(self.link.out.len() + some, 0);
-            session.rest -= some;
-            self.relay(session, &mut nobody).await?;
-            nobody.clear();
-        }
-        self.settle(session, &mut nobody).await?;
-        if session.belief.block != Block::Idle {
-            session.forget_portals();
-            // What the client did so far may be of use: a database that is kept has it.
-            self.leftover = session.belief.block == Block::Open;
-            if !self.leftover {
-                self.link.commands(control::UNDO);
-            }
-            session.belief = session.belief.at(Block::Idle);
-        }
-        self.flush().await.map_err(broken)
     }
 
     /// Forgets the settings of the sessions of a test, which are rolled back.
@@ -144,17 +122,10 @@ impl Backend {
         Ok(Ok(()))
     }
 
-    /// Undoes what the last client has left open.
-    pub(super) fn undo_leftover(&mut self) {
-        if std::mem::take(&mut self.leftover) {
-            self.link.commands(control::UNDO);
-        }
-    }
-
     /// Commits ptest's transaction, and ends the connection. A transaction that a session has left open is committed as
     /// well, if it can be.
     pub(crate) async fn commit(mut self) -> Result<(), Lost> {
-        self.leftover = false;
+        self.leftover = None;
         if self.ask(&["SET CONSTRAINTS ALL IMMEDIATE"]).await?.is_err() {
             // What lies below the savepoint has been checked by the commits of the sessions.
             self.query(control::UNDO).await?;
@@ -227,33 +198,7 @@ impl Backend {
         }
     }
 
-    async fn settle(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {
-        session.put_local(&mut self.link, out);
-        self.end_batch(session);
-        while self.link.owes_client() {
-            self.relay(session, out).await?;
-            out.clear();
-            // Only now it may turn out that the server waits for copy data.
-            self.end_batch(session);
-        }
-        Ok(())
-    }
-
-    /// Sends what a client that is gone owes to the server.
-    fn end_batch(&mut self, session: &mut Session) {
-        if session.copying_in {
-            frame::put(&mut self.link.out, b'f', |b| frame::put_cstr(b, b"the client is gone"));
-            session.copying_in = false;
-        }
-        if session.batch_open && !session.awaiting {
-            session.doomed = true;
-            frame::put(&mut self.link.out, b'S', |_| {});
-            self.link.expect(What::Sync, Owner::Client);
-            session.awaiting = true;
-        }
-    }
-
-    async fn relay(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {
+    pub(super) async fn relay(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<(), Lost> {
         self.exchange().await?;
         while let Some(piece) = self.input.next().map_err(broken)? {
             session.server(&piece, &mut self.link, out)?;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::control::Block;
 use super::defaults::{Defaults, Mode, isolation_name, show_milliseconds};
 use super::list::List;
+use super::settings::is_role;
 use super::sql::Modes;
 
 /// A session's belief; the sandbox keeps it true.
@@ -63,14 +64,32 @@ struct Savepoint {
 /// A change of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
-    /// `None`: all of them.
-    pub(super) name: Option<String>,
+    pub(super) of: Setting,
     /// Until the end of the transaction only.
     pub(super) local: bool,
-    /// The statement that makes it, if it is known.
-    pub(super) sql: Option<String>,
+    /// The statements that make it, if they are known.
+    pub(super) sql: Vec<String>,
     /// A transaction before this one has made it.
     pub(super) committed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Setting {
+    Named(String),
+    /// A call that may not have been made: the server need not even know the setting.
+    Called(String),
+    All,
+    /// It cannot be told which.
+    Unknown,
+    /// When constraints are checked: no setting, but changed and undone like one.
+    Constraints,
+}
+
+impl Change {
+    /// Whether it changes who the client is.
+    pub(super) fn is_of_role(&self) -> bool {
+        matches!(&self.of, Setting::Named(name) | Setting::Called(name) if is_role(name))
+    }
 }
 
 impl Belief {
@@ -94,7 +113,8 @@ impl Belief {
 
     /// Outside of a transaction, after a commit (`kept`) or a rollback.
     pub(super) fn ended(&self, kept: bool) -> Self {
-        let left = |change: &&Change| change.committed || (kept && !change.local);
+        let lasts = |change: &Change| kept && !change.local && change.of != Setting::Constraints;
+        let left = |change: &&Change| change.committed || lasts(change);
         let left: Vec<_> = self.changes.iter().map(|(change, _)| change).filter(left).cloned().collect();
         let left = left.into_iter().rev().map(|change| Change { committed: true, ..change });
         let changes = left.fold(List::default(), |list, change| list.with(change));

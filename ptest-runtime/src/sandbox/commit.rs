@@ -4,24 +4,14 @@
 //! A duty is noted from the text of a statement before it runs, and never forgotten too early: to do it for nothing is
 //! harmless. A test that uses none of these pays for none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::belief::{Belief, Change, OnCommit, Temporary};
+use super::belief::{Belief, Change, OnCommit, Setting, Temporary};
+use super::constraints::{Constraints, immediate_again};
 use super::control::{Ground, KEEP, UNDO};
 use super::list::List;
 use super::settings::{self, Settings, literal};
 use super::sql::{Hints, Kind, Statement};
-
-/// The deferrable constraints of the database, as far as they matter at a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Constraints {
-    /// There are none: releasing a savepoint is as good as a commit.
-    None,
-    /// These are `INITIALLY IMMEDIATE` (a list for `SET CONSTRAINTS`, perhaps empty); all others are deferred at first.
-    Known(String),
-    /// The test has made some: the server is asked at each commit.
-    Ask,
-}
 
 /// The duties that all sessions of a test share.
 #[derive(Debug)]
@@ -55,6 +45,13 @@ impl Duties {
             && name.contains('.')
         {
             self.custom.insert(name.clone());
+        }
+    }
+
+    /// Notes which constraints there are, unless another may have been made since the server was asked.
+    pub(super) fn learn(&mut self, constraints: Constraints) {
+        if self.constraints == Constraints::Asked {
+            self.constraints = constraints;
         }
     }
 
@@ -99,8 +96,8 @@ impl Duties {
         }
         match &self.constraints {
             Constraints::Known(list) if !list.is_empty() => commands.push(immediate_again(Some(list), ground.user)),
-            Constraints::Ask => commands.push(immediate_again(None, ground.user)),
-            _ => {}
+            Constraints::Ask | Constraints::Asked => commands.push(immediate_again(None, ground.user)),
+            Constraints::Known(_) | Constraints::None => {}
         }
         commands.push(savepoint);
         commands
@@ -108,38 +105,47 @@ impl Duties {
 
     /// What undoes `SET LOCAL` and its kin, but nothing that is to last.
     fn end_local(&self, changes: &List<Change>, before: &Settings, initial: &Settings, user: &str) -> Vec<String> {
-        let (mut seen, mut kept, mut again, mut roles) = (BTreeSet::new(), Vec::new(), String::new(), Vec::new());
-        let mut base = before;
+        let (mut local, mut kept, mut commands, mut roles) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut base, mut unknown) = (before, false);
         for (change, _) in changes.iter() {
-            match &change.name {
-                None if change.local => {}
-                None => {
+            match &change.of {
+                Setting::All => {
                     base = initial;
                     break;
                 }
-                Some(name) if kept.contains(name) => {}
-                Some(name) if change.local => drop(seen.insert(name)),
-                Some(name) => {
-                    if let Some(sql) = change.sql.as_ref().filter(|_| seen.contains(name)) {
-                        match settings::is_role(name) {
-                            true => roles.push(sql.clone()),
-                            false => again.push_str(&format!("EXECUTE {}; ", literal(sql))),
-                        }
+                Setting::Unknown => unknown |= change.local,
+                Setting::Constraints => {}
+                Setting::Named(name) | Setting::Called(name) if kept.contains(name) => {}
+                Setting::Named(name) if change.local => drop(local.insert(name, true)),
+                Setting::Called(name) if change.local => drop(local.entry(name).or_insert(false)),
+                Setting::Named(name) | Setting::Called(name) => {
+                    let sql = change.sql.iter().filter(|_| local.contains_key(name));
+                    match settings::is_role(name) {
+                        true => roles.extend(sql.rev().cloned()),
+                        false => commands.extend(sql.cloned()),
                     }
                     kept.push(name.clone());
                 }
             }
         }
-        again.push_str(&base.restore(&kept, &self.custom));
+        let undone = local.iter().filter(|(name, _)| !kept.contains(name) && settings::can_be_reset(name));
+        commands.extend(undone.map(|(name, sure)| base.restore(name, *sure)));
+        if !unknown && !before.has_role() && !changes.iter().any(|(change, _)| change.is_of_role()) {
+            return commands;
+        }
+        let mut body: String = commands.iter().map(|sql| format!("EXECUTE {}; ", literal(sql))).collect();
+        if unknown {
+            body.push_str(&base.restore_all(&kept, &self.custom));
+        }
         let undone = |name, default| (!kept.iter().any(|k| k == name)).then(|| base.get(name).unwrap_or(default));
         let undone = [undone("session_authorization", user), undone("role", "none")];
-        std::iter::once(as_own_user(&again, user, undone)).chain(roles.into_iter().rev()).collect()
+        std::iter::once(as_own_user(&body, user, undone)).chain(roles.into_iter().rev()).collect()
     }
 }
 
 /// A block of commands that a server would do by itself, whatever role its client has taken. The client is in its roles
 /// again then, or in those `roles` of session and user that are given.
-fn as_own_user(body: &str, user: &str, roles: [Option<&str>; 2]) -> String {
+pub(super) fn as_own_user(body: &str, user: &str, roles: [Option<&str>; 2]) -> String {
     let user = literal(user);
     let [who, role] = roles.map(|role| role.map_or("NULL".to_owned(), literal));
     format!(
@@ -247,16 +253,6 @@ const CLOSE_CURSORS: &str = "DO $_ptest$ DECLARE open text[]; one text; BEGIN \
     open := ARRAY(SELECT name FROM pg_catalog.pg_cursors \
     WHERE NOT is_holdable AND name NOT IN ('', '_ptest_portal') AND name NOT LIKE '<unnamed portal %'); \
     FOREACH one IN ARRAY open LOOP EXECUTE pg_catalog.format('CLOSE %I', one); END LOOP; END $_ptest$";
-
-/// Makes immediate what is so at first; by asking, if it is no longer what the template has.
-fn immediate_again(known: Option<&str>, user: &str) -> String {
-    let ask = "EXECUTE coalesce((SELECT 'SET CONSTRAINTS ' || pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, \
-        c.conname), ',') || ' IMMEDIATE' FROM pg_catalog.pg_constraint c \
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable AND NOT c.condeferred), 'RESET jit'); ";
-    let known =
-        known.map(|list| format!("BEGIN SET CONSTRAINTS {list} IMMEDIATE; EXCEPTION WHEN OTHERS THEN {ask}END; "));
-    as_own_user(known.as_deref().unwrap_or(ask), user, [None; 2])
-}
 
 /// What a server does at the end of a session. Held cursors go first: they keep their tables busy.
 pub(super) const DISCARD_TEMPORARY: &str = "CLOSE ALL; \

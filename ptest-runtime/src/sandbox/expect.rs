@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::BytesMut;
 
-use super::belief::Belief;
+use super::belief::{Belief, Change, Setting};
+use super::constraints::{Constraints, WHICH};
 use super::frame::{self, Frame, Report};
+use super::list::List;
 use super::script::Script;
 use super::settings::{self, Settings};
 
@@ -25,6 +27,8 @@ pub(super) struct Loaded {
     pub(super) settings: Settings,
     /// A snapshot of them is under way.
     pub(super) pending: bool,
+    /// The constraints that can be deferred, as the server has answered last.
+    pub(super) constraints: Option<Constraints>,
     /// Those of the other sessions.
     pub(super) others: HashMap<u32, Settings>,
     /// What the server has reported of its parameters, last.
@@ -75,6 +79,8 @@ pub(super) enum What {
     Local { bytes: BytesMut, belief: Belief },
     /// The settings of the session that has the turn, up to `ReadyForQuery`.
     Snapshot { rows: Vec<u8> },
+    /// Which constraints can be deferred, up to `ReadyForQuery`.
+    Constraints { rows: Vec<u8> },
 }
 
 /// What an Execute runs.
@@ -112,6 +118,27 @@ impl Exchange {
     pub(super) fn commands(&mut self, sql: &str) {
         frame::put_query(&mut self.out, sql.as_bytes());
         self.expect(What::Commands, Owner::Sandbox);
+    }
+
+    /// Notes that the session that has the turn has changed its settings for good, if it has. Legal only where no batch
+    /// is open.
+    pub(super) fn changed(&mut self, changes: &List<Change>, initial: &Settings, custom: &BTreeSet<String>) {
+        let Some(newest) = changes.first() else { return };
+        let role = self.loaded.settings.has_role() || changes.iter().any(|(change, _)| change.is_of_role());
+        if newest.of == Setting::All && !role {
+            self.loaded.settings = initial.clone();
+        } else {
+            self.snapshot(custom);
+        }
+    }
+
+    /// Asks which constraints can be deferred, if the test may have made some. Legal only where no batch is open.
+    pub(super) fn constraints(&mut self, known: &mut Constraints) {
+        if *known == Constraints::Ask {
+            *known = Constraints::Asked;
+            frame::put_query(&mut self.out, WHICH.as_bytes());
+            self.expect(What::Constraints { rows: Vec::new() }, Owner::Sandbox);
+        }
     }
 
     /// Reads the session's settings. Legal only where no batch is open.

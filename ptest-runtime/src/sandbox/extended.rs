@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use bytes::{Buf, BytesMut};
 
+use super::action::{self, Action, Answer, Course};
 use super::commit::DECLARED;
-use super::control::{self, Action, Answer, Block, Course, Place};
+use super::control::{self, Block, Place};
 use super::expect::{Exchange, Owner, Run, What};
 use super::frame::{self, Frame, Report};
 use super::names::{Portal, Prepared};
@@ -34,7 +35,8 @@ impl Session {
             }
             sent = carrier(&only.kind).map_or(sent, <[u8]>::to_vec);
         }
-        let analysed = matches!(&statements[..], [only] if sql::is_analysed(&text[only.range.clone()]));
+        let standard = self.belief.defaults.standard_strings;
+        let analysed = matches!(&statements[..], [only] if sql::is_analysed(&text[only.range.clone()], standard));
         let empty = statements.is_empty();
         let special = statements.into_iter().next().filter(|s| s.kind != Kind::Other || s.hints != Hints::empty());
         let special = special.map(|only| Rc::new((only, text.to_vec())));
@@ -66,7 +68,7 @@ impl Session {
                     }
                     self.look_at(&prepared.0, &prepared.1, &values);
                 }
-                Portal { prepared, values, done: false }
+                Portal { prepared, statement: name.to_vec(), values, done: false }
             });
         self.name_portal(portal, kept);
         let start = link.out.len();
@@ -127,7 +129,7 @@ impl Session {
             Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, &[], link),
             _ if done && self.belief.block != Block::Failed => {
                 let what = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(portal));
-                control::refuse(Report::error("55000", what), &self.belief)
+                action::refuse(Report::error("55000", what), &self.belief)
             }
             _ => self.action(&p.0, &p.1, Place::InBatch, &values, link),
         });
@@ -170,6 +172,19 @@ impl Session {
         for command in &commands {
             let declares = answer == Answer::Tag(DECLARED);
             link.commands_in_batch(command, if declares { Run::Declaration } else { Run::Statement }, &refused);
+        }
+        if !ends
+            && commands.iter().any(|command| command == control::UNDO)
+            && let Some(bound) = self.portals.get(portal)
+        {
+            // It has taken the portal along, which the client may still describe.
+            let name = self.backend_name(&bound.statement);
+            frame::put(&mut link.out, b'B', |b| {
+                frame::put_cstr(b, portal);
+                frame::put_cstr(b, &name);
+                b.extend_from_slice(&[0; 6]);
+            });
+            link.expect(What::One, Owner::Part);
         }
         let suspended = |out: &mut BytesMut| frame::put(out, b's', |_| {});
         match answer {

@@ -6,20 +6,18 @@
 //! |---|---|
 //! | `frame` | cuts frames from a stream, and writes them |
 //! | `sql` | tells what in a client's text is control |
-//! | `control` | the rules: what a control statement becomes |
+//! | `control`, `modes`, `assignment`, `action`, `change` | the rules: what a control statement becomes, and changes |
 //! | `script` | the rules applied to a string of several statements |
-//! | `belief`, `defaults` | what a client believes of its transaction, where the backend cannot be asked |
-//! | `commit` | what a commit does beyond releasing a savepoint |
+//! | `belief`, `defaults`, `list` | what a client believes and may go back to, where the backend cannot be asked |
+//! | `commit`, `constraints` | what a commit does beyond releasing a savepoint |
 //! | `settings` | the settings of a session, and how the backend gets them |
 //! | `serve` | a session from start-up to end, and its turns |
 //! | `session`, `extended`, `names` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
-//! | `turn` | who may use the backend |
-//! | `visit` | a statement inside another session's transaction |
-//! | `list` | what a client may go back to |
+//! | `turn`, `visit` | who may use the backend, and a statement inside another session's transaction |
 //! | `log`, `tap` | the last statements, for the report of a test that fails |
 //! | `watch` | what the end of a body finds |
-//! | `backend`, `conversation`, `startup` | the bytes in and out |
+//! | `backend`, `leftover`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
 //!
@@ -44,10 +42,14 @@
 //!
 //! Rollback does not undo sequences, session-level advisory locks and prepared statements; whoever takes the backend back does.
 
+mod action;
 mod answers;
+mod assignment;
 mod backend;
 mod belief;
+mod change;
 mod commit;
+mod constraints;
 mod control;
 mod conversation;
 mod defaults;
@@ -56,8 +58,10 @@ mod extended;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod leftover;
 mod list;
 mod log;
+mod modes;
 mod names;
 mod reports;
 mod script;
@@ -74,12 +78,13 @@ mod watch;
 
 pub(crate) use answers::Lost;
 pub(crate) use backend::Backend;
-pub(crate) use commit::Constraints;
+pub(crate) use constraints::Constraints;
 pub(crate) use control::SAVEPOINT;
 pub(crate) use conversation::Transport;
 #[cfg(test)]
 pub(crate) use log::Text;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
+pub(crate) use sql::ranges;
 pub(crate) use visit::Undone;
 pub(crate) use watch::Watch;
 
@@ -102,11 +107,6 @@ use crate::test::{Level, Sessions, Test};
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
-
-/// Where the statements of a script stand, as the server cuts it.
-pub(crate) fn split(sql: &[u8]) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> {
-    sql::split(sql, true).into_iter().map(|statement| statement.range)
-}
 
 /// One test's sandbox. Lives on the thread of its backend.
 #[derive(Debug)]

@@ -24,6 +24,8 @@ pub(super) type Special = Rc<(Statement, Vec<u8>)>;
 #[derive(Debug)]
 pub(super) struct Portal {
     pub(super) prepared: Option<Special>,
+    /// Under which name the session has prepared it.
+    pub(super) statement: Vec<u8>,
     /// The parameters, where they matter.
     pub(super) values: Vec<Option<Vec<u8>>>,
     /// The sandbox has run it in the backend's place: then it gives no second answer.

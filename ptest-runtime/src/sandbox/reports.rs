@@ -91,6 +91,12 @@ pub(super) fn is_about_rollback(notice: &Frame) -> bool {
         .any(|(kind, text)| kind == b'M' && text.starts_with(b"skipping cleanup for portal"))
 }
 
+/// Whether the server's scanner says so, which has read all of a string before the first of it is run.
+pub(super) fn is_of_scanner(notice: &Frame) -> bool {
+    let codes: [&[u8]; 2] = [b"22P06", b"42622"];
+    frame::report_fields(notice.body()).any(|(kind, code)| kind == b'C' && codes.contains(&code))
+}
+
 /// Whether the server refused a message of the extended protocol for the names in it, and ran nothing.
 pub(super) fn is_refused(error: &Frame) -> bool {
     let codes: [&[u8]; 3] = [b"26000", b"34000", b"42P03"];

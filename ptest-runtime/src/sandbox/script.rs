@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::action::{Action, Answer, Course};
 use super::belief::Belief;
-use super::control::{self, Answer, Course, Ground, Place};
+use super::control::{self, Ground, Place};
 use super::frame::Report;
 use super::sql::Statement;
 
@@ -42,7 +43,7 @@ pub(super) const REFUSED: &str = "RELEASE SAVEPOINT _ptest_refused";
 pub(super) const REFUSED_NAME: &str = "_ptest_refused";
 
 /// A command that does nothing. The answer to a statement that needs no command would else come before the server has
-/// found the string to be without a syntax error.
+/// found the string to be without a syntax error, or has committed.
 const NOTHING: &str = "SHOW server_version_num";
 
 impl Script {
@@ -75,14 +76,14 @@ impl Script {
                 Course::Replaced(mut commands, answer) => {
                     if matches!(answer, Answer::Error(_)) {
                         commands.push(REFUSED.to_owned());
-                    } else if commands.is_empty() && place == Place::AmongOthers {
+                    } else if commands.is_empty() {
                         commands.push(NOTHING.to_owned());
                     }
                     splices.push((statement.range.clone(), commands.join(";")));
                     (commands.len(), Some(answer))
                 }
             };
-            let control::Action { warning, after, on_error, .. } = action;
+            let Action { warning, after, on_error, .. } = action;
             let start = characters(&sql[..statement.range.start]);
             script.steps.push_back(Step { warning, commands, answer, after, on_error, start });
         }
@@ -135,7 +136,8 @@ fn characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::commit::{Constraints, Duties};
+    use crate::sandbox::commit::Duties;
+    use crate::sandbox::constraints::Constraints;
     use crate::sandbox::control::Block;
     use crate::sandbox::defaults::Defaults;
     use crate::sandbox::settings::Settings;

@@ -9,9 +9,10 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
+use super::action::{Action, Answer, Course};
 use super::belief::Belief;
 use super::commit::Duties;
-use super::control::{self, Action, Answer, Block, Course, Ground, Place};
+use super::control::{self, Block, Ground, Place};
 use super::defaults::Defaults;
 use super::expect::{Exchange, Owner, What};
 use super::frame::{self, Frame, Piece};
@@ -156,6 +157,9 @@ impl Session {
 
     /// Takes the client's next piece, whose last frame lacks `missing` bytes. The session holds the turn.
     pub(super) fn client(&mut self, piece: &Piece, missing: usize, link: &mut Exchange) -> Result<(), Malformed> {
+        if let Some(answered) = link.loaded.constraints.take() {
+            self.duties.borrow_mut().learn(answered);
+        }
         let frame = match piece {
             Piece::Data { bytes, .. } => {
                 self.data(bytes, missing, link);
@@ -429,33 +433,6 @@ impl Session {
         let cut = text.len().min(200);
         self.last_sql.clear();
         self.last_sql.push_str(&String::from_utf8_lossy(&text[..cut]));
-    }
-}
-
-impl Answer {
-    /// Writes the answer; `described`: with the description that a simple query gets.
-    pub(super) fn put(&self, described: bool, out: &mut BytesMut) {
-        self.put_rows(described, out);
-        self.put_end(out);
-    }
-
-    /// Writes what comes before the tag.
-    pub(super) fn put_rows(&self, described: bool, out: &mut BytesMut) {
-        if let Answer::Row { name, value } = self {
-            if described {
-                frame::put_text_column(out, name);
-            }
-            frame::put_text_row(out, value);
-        }
-    }
-
-    /// Writes the tag, or the error.
-    pub(super) fn put_end(&self, out: &mut BytesMut) {
-        match self {
-            Answer::Tag(tag) => frame::put_tag(out, tag),
-            Answer::Row { .. } => frame::put_tag(out, "SHOW"),
-            Answer::Error(report) => report.put(out),
-        }
     }
 }
 

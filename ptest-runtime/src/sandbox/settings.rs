@@ -73,15 +73,14 @@ impl Settings {
     /// The statements that lead from these settings to `target`.
     pub(super) fn change_to(&self, target: &Settings) -> Vec<String> {
         let mut statements = Vec::new();
-        let has_role = |settings: &Settings| ROLES.iter().any(|name| settings.get(name).is_some());
         // What a role may not set, the backend's own user may.
-        if has_role(self) {
+        if self.has_role() {
             statements.push("RESET SESSION AUTHORIZATION".to_owned());
             statements.push("RESET ROLE".to_owned());
         }
         let plain = |name: &str| !is_role(name);
         for (name, _) in self.iter().filter(|(name, _)| plain(name) && target.get(name).is_none()) {
-            statements.push(format!("RESET {}", dotted(name)));
+            statements.push(reset(name));
         }
         for (name, value) in target.iter().filter(|(name, value)| plain(name) && self.get(name) != Some(*value)) {
             statements.push(set(name, value));
@@ -92,9 +91,26 @@ impl Settings {
         statements
     }
 
+    pub(super) fn has_role(&self) -> bool {
+        ROLES.iter().any(|name| self.get(name).is_some())
+    }
+
+    /// The statement that brings a setting back to what it is here; unless it is `sure`, there may be no such setting.
+    pub(super) fn restore(&self, name: &str, sure: bool) -> String {
+        match self.get(name) {
+            Some(value) => set(name, value),
+            None if sure || name.contains('.') => reset(name),
+            None => format!(
+                "SELECT pg_catalog.set_config(name, reset_val, false) FROM pg_catalog.pg_settings \
+                 WHERE pg_catalog.lower(name) = {} AND source = 'session'",
+                literal(name)
+            ),
+        }
+    }
+
     /// The statement of a block that undoes `SET LOCAL` and its kin, where these are the settings from before: all but
     /// `kept`, and but roles.
-    pub(super) fn restore(&self, kept: &[String], custom: &BTreeSet<String>) -> String {
+    pub(super) fn restore_all(&self, kept: &[String], custom: &BTreeSet<String>) -> String {
         let pairs: String =
             self.iter().map(|(name, value)| format!(", ({}, {})", literal(name), literal(value))).collect();
         let kept: String = kept.iter().map(|name| format!(", {}", literal(name))).collect();
@@ -110,6 +126,11 @@ impl Settings {
     }
 }
 
+/// Whether `RESET` may bring it back to what it was, and nothing else does.
+pub(super) fn can_be_reset(name: &str) -> bool {
+    !is_role(name) && !name.starts_with("transaction_") && name != "seed"
+}
+
 /// Whether it is a setting that says who the client is.
 pub(super) fn is_role(name: &str) -> bool {
     ROLES.contains(&name)
@@ -118,6 +139,10 @@ pub(super) fn is_role(name: &str) -> bool {
 /// The statement that gives a setting a value, in the form that suits lists as well.
 pub(super) fn set(name: &str, value: &str) -> String {
     format!("SELECT pg_catalog.set_config({}, {}, false)", literal(name), literal(value))
+}
+
+fn reset(name: &str) -> String {
+    format!("RESET {}", dotted(name))
 }
 
 /// A name with its dots, each part quoted.

@@ -123,7 +123,7 @@ async fn run_all(address: &Address, database: &str, set: &MigrationSet) -> Resul
 async fn run_migration(connection: &mut Connection, migration: &Migration) -> Result<(), ApplyError> {
     if !migration.in_transaction {
         // One statement at a time: a string of several is a transaction.
-        for statement in sandbox::split(migration.sql.as_bytes()) {
+        for statement in sandbox::ranges(migration.sql.as_bytes()) {
             run_script(connection, migration.path.clone(), &migration.sql[statement]).await?;
         }
         return Ok(());
@@ -156,7 +156,7 @@ pub(crate) async fn run_script(connection: &mut Connection, path: PathBuf, sql: 
     };
     let offset = match source.position {
         Some(position) => sql.char_indices().nth(position.saturating_sub(1)).map_or(sql.len(), |(at, _)| at),
-        None => sandbox::split(sql.as_bytes()).nth(connection.completed()).map_or(0, |range| range.start),
+        None => sandbox::ranges(sql.as_bytes()).nth(connection.completed()).map_or(0, |range| range.start),
     };
     let line = 1 + sql[..offset].matches('\n').count();
     Err(ApplyError::Script { path, line, source })

@@ -64,10 +64,10 @@ fn turn(random: &mut Random, speaker: &mut Speaker) -> Turn {
             }
             Batch::Simple(statements)
         } else {
-            // Under a name of its own, which nothing else binds: behind its Execute nothing but copy data may come.
-            let run = [Extended::Parse("copy", copy), Extended::Bind("copy", "copy"), Extended::Execute("copy", 0)];
-            let close = Extended::Close(b'S', "copy");
-            Batch::Extended([close, Extended::Run(statement(random, speaker))].into_iter().chain(run).collect())
+            // Behind its Execute nothing but copy data may come.
+            let mut messages = vec![Extended::Run(statement(random, speaker))];
+            messages.extend(apart(copy));
+            Batch::Extended(messages)
         });
         return turn;
     }
@@ -84,7 +84,8 @@ fn turn(random: &mut Random, speaker: &mut Speaker) -> Turn {
             }
             19 | 20 => Batch::Call(random.pick(&["2", "0", "x"])),
             21 => Batch::Simple(vec![random.pick(&texts::PROCEDURES).to_owned()]),
-            22 => Batch::Extended(vec![Extended::Run(random.pick(&texts::PROCEDURES).to_owned())]),
+            // Only here it leaves nothing: in the middle of a batch, what follows is run on one side only.
+            22 => Batch::Extended(apart(random.pick(&texts::PROCEDURES).to_owned()).into()),
             23 => Batch::Unsynced(extended(random, speaker), statements(random, speaker, 2)),
             _ => Batch::Extended(extended(random, speaker)),
         });
@@ -127,6 +128,12 @@ fn extended(random: &mut Random, speaker: &Speaker) -> Vec<Extended> {
         messages.push(message);
     }
     messages
+}
+
+/// A statement under a name of its own, which nothing else binds.
+fn apart(sql: String) -> [Extended; 4] {
+    let name = "apart";
+    [Extended::Close(b'S', name), Extended::Parse(name, sql), Extended::Bind(name, name), Extended::Execute(name, 0)]
 }
 
 fn statement(random: &mut Random, speaker: &Speaker) -> String {

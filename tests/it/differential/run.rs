@@ -4,6 +4,7 @@ use std::net::Shutdown;
 
 use super::normal::{normal, without_what_is_refused};
 use super::plain::Plain;
+use super::tables::{clear, make};
 use super::{Batch, Conversation, Extended, Parameters, SESSIONS, Turn};
 use crate::wire::{Message, Wire, bind, execute, frame, parse_message, query};
 
@@ -28,34 +29,11 @@ struct Session {
     odd: bool,
 }
 
-const TABLES: [&str; 6] = [
-    "create table t (a int primary key, b text)",
-    "create function f(int) returns int language plpgsql as 'begin if $1 = 0 then raise division_by_zero; end if; \
-     return $1; end'",
-    "create function caught() returns text language plpgsql as $$ begin insert into t values (1, 'f'); \
-     perform f(0); return ''; exception when others then raise notice 'caught'; return sqlerrm; end $$",
-    "create procedure ends() language plpgsql as 'begin commit; end'",
-    "create procedure undoes() language plpgsql as $$ begin insert into t values (6, 'f'); rollback; end $$",
-    "create table parent (id int primary key)",
-];
-
-/// What a commit has to check.
-const CONSTRAINTS: [&str; 5] = [
-    "insert into parent values (1)",
-    "create table child (parent int references parent deferrable initially deferred)",
-    "create table watched (a int)",
-    "create function watch() returns trigger language plpgsql as $$ begin if new.a = 13 then raise 'unlucky'; end if; \
-     raise notice 'watched %', new.a; insert into t values (new.a + 20, current_user); return null; end $$",
-    "create constraint trigger watch after insert on watched deferrable initially deferred \
-     for each row execute function watch()",
-];
-
 impl<'a> Pair<'a> {
     pub(crate) fn new(plain: &'a Plain, sandbox: &'a str, bare: bool) -> Self {
         for url in [&plain.url, sandbox] {
             let mut wire = Wire::connect(url);
-            let constraints: &[&str] = if bare { &[] } else { &CONSTRAINTS };
-            for sql in TABLES.iter().chain(constraints) {
+            for sql in make(bare) {
                 let answer = wire.query(sql);
                 assert!(answer.ends_with(" I") && !answer.contains('!'), "{sql}: {answer}");
             }
@@ -63,27 +41,38 @@ impl<'a> Pair<'a> {
         Pair { plain, sandbox, bare, sessions: Vec::new(), runs: 0 }
     }
 
-    /// Has the conversation on connections of its own.
+    /// Has the conversation on connections of its own, with nothing left of any other.
     pub(crate) fn run_anew(&mut self, conversation: &Conversation) -> Option<String> {
-        self.runs = 0;
+        self.leave();
         self.run(conversation)
     }
 
     /// Has the conversation on both sides, and cleans up; returns how they differ first.
     pub(crate) fn run(&mut self, conversation: &Conversation) -> Option<String> {
-        if self.runs.is_multiple_of(50) {
+        if self.runs.is_multiple_of(250) {
             let connect = || [&self.plain.url, self.sandbox].map(Wire::connect);
             let session = |_| Session { sides: connect(), status: b'I', used: true, odd: false };
             self.sessions = (0..SESSIONS).map(session).collect();
         }
         self.runs += 1;
-        let difference = self.compare(conversation);
-        // Also after a difference: what is left must not be seen by the next.
-        let left = self.reset();
-        if difference.is_some() || left.is_some() {
-            self.runs = 0;
+        let difference = self.compare(conversation).or_else(|| self.reset());
+        if difference.is_some() {
+            self.leave();
         }
-        difference.or(left)
+        difference
+    }
+
+    /// Ends the sessions, whatever they are at, and removes what they have left.
+    fn leave(&mut self) {
+        for mut wire in self.sessions.drain(..).flat_map(|session| session.sides) {
+            let _ = wire.stream.shutdown(Shutdown::Write);
+            while wire.next().is_some() {}
+        }
+        for url in [&self.plain.url, self.sandbox] {
+            let answer = Wire::connect(url).query(clear(self.bare));
+            assert!(answer.ends_with(" I") && !answer.contains('!'), "{answer}");
+        }
+        self.runs = 0;
     }
 
     /// Makes both sides as they were at first, in one round trip.
@@ -94,13 +83,7 @@ impl<'a> Pair<'a> {
                 return Some(format!("reset: {difference}"));
             }
         }
-        let clear = match self.bare {
-            true => "drop table if exists u, v; delete from t",
-            false => {
-                "drop table if exists u, v; delete from t; delete from child; delete from watched; \
-                 delete from parent where id <> 1; delete from t"
-            }
-        };
+        let clear = clear(self.bare);
         let used: Vec<_> = self.sessions.iter_mut().filter(|session| session.used).collect();
         let last = used.len().wrapping_sub(1);
         let all: Vec<_> = used

@@ -52,7 +52,9 @@ fn a_cancel_request_with_a_wrong_key_cancels_nothing(url: PgUrl) {
         assert!(request.next().is_none());
     }
     assert_eq!(show(&wire.until_ready()), "() SELECT 1 I");
-    wire.send(&query("select pg_sleep(60)"));
+    wire.send(&query("do $$ begin raise notice 'running'; perform pg_sleep(60); end $$"));
+    // A request that comes before the query cancels nothing.
+    assert_eq!(wire.next().map(|message| message.tag), Some(b'N'));
     wire.cancel();
     assert_eq!(show(&wire.until_ready()), "57014! I");
 }

@@ -42,7 +42,7 @@ pub(super) fn classify(sql: &[u8], first: Token, standard_conforming_strings: bo
         b"listen" => session::listen,
         b"unlisten" => session::unlisten,
         b"notify" => session::notify,
-        b"create" => |parser| session::create_table_as(*parser).or_else(|| autocommit::create(parser)),
+        b"create" => |parser| session::execute_to_table(*parser).or_else(|| autocommit::create(parser)),
         b"drop" => autocommit::drop,
         b"alter" => autocommit::alter,
         b"reindex" => autocommit::reindex,
@@ -121,7 +121,7 @@ pub(super) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(mut lexer: Lexer<'a>) -> Self {
+    pub(super) fn new(mut lexer: Lexer<'a>) -> Self {
         let token = lexer.next();
         Parser { lexer, token }
     }

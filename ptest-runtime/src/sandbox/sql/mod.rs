@@ -5,6 +5,7 @@
 //! lexer      the server's scanner (scan.l): comments, literals, words
 //! grammar    one statement to its kind; transaction control to the last token
 //! session    … settings, prepared statements, cursors, COPY
+//! analysis   … what a server analyses before it runs it
 //! autocommit … what a server runs only outside a transaction
 //! name       identifiers, folded as the server folds them
 //! ```
@@ -19,6 +20,7 @@
 //! `\` may be the second byte of a character (SJIS, BIG5, GBK, GB18030, UHC, JOHAB), that byte is taken for an escape
 //! inside `E'…'`.
 
+mod analysis;
 mod autocommit;
 mod grammar;
 mod lexer;
@@ -29,8 +31,9 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use analysis::is_analysed;
 pub(crate) use name::Ident;
-pub(crate) use split::split;
-pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement, is_analysed};
+pub(crate) use split::{ranges, split};
+pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement};
 #[cfg(test)]
 pub(super) use tests::Random;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::analysis::table_as;
 use super::grammar::Parser;
 use super::lexer::TokenKind;
 use super::statement::{Kind, Modes};
@@ -160,35 +161,18 @@ pub(super) fn explain(parser: &mut Parser<'_>) -> Option<Kind> {
         return execute(parser);
     }
     parser.expect(b"create")?;
-    create_table_as(*parser)
+    execute_to_table(*parser)
 }
 
 /// `CREATE [TEMP|…] TABLE … AS EXECUTE name`, behind its first word.
-pub(super) fn create_table_as(mut parser: Parser<'_>) -> Option<Kind> {
-    parser.accept_any(&[b"global", b"local"]);
-    parser.accept_any(&[b"temp", b"temporary", b"unlogged"]);
-    parser.expect(b"table")?;
-    loop {
-        match parser.kind() {
-            TokenKind::End | TokenKind::Broken => return None,
-            TokenKind::Char(b'(') => skip_parentheses(&mut parser),
-            // Behind a dot, every keyword is a name.
-            TokenKind::Char(b'.') => {
-                parser.advance();
-                parser.advance();
-            }
-            _ if parser.accept(b"as") => break,
-            _ => {
-                parser.advance();
-            }
-        }
-    }
-    parser.expect(b"execute")?;
-    execute(&mut parser)
+pub(super) fn execute_to_table(parser: Parser<'_>) -> Option<Kind> {
+    let mut query = table_as(parser)?;
+    query.expect(b"execute")?;
+    execute(&mut query)
 }
 
 /// Skips `( … )`, at whose first token the parser is.
-fn skip_parentheses(parser: &mut Parser<'_>) {
+pub(super) fn skip_parentheses(parser: &mut Parser<'_>) {
     let mut depth = 0u32;
     while !parser.is_end() {
         match parser.kind() {

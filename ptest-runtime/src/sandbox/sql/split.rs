@@ -1,5 +1,7 @@
 //! A query string cut into its statements, in one pass; only what may be more than a plain query is read again.
 
+use std::ops::Range;
+
 use super::grammar::classify;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::name::eq;
@@ -24,6 +26,11 @@ pub(crate) fn split(sql: &[u8], standard_conforming_strings: bool) -> Vec<Statem
             Extent::Broken { start, hints } => return vec![broken(sql, &statements, start, hints)],
         }
     }
+}
+
+/// Where the statements of a script stand.
+pub(crate) fn ranges(sql: &[u8]) -> impl ExactSizeIterator<Item = Range<usize>> {
+    split(sql, true).into_iter().map(|statement| statement.range)
 }
 
 fn statement(lexer: &Lexer<'_>, first: Token, end: usize, hints: Hints) -> Statement {

@@ -2,7 +2,7 @@
 
 use std::ops::{BitOr, BitOrAssign, Range};
 
-use super::name::{Ident, eq};
+use super::name::Ident;
 
 /// One statement of a query string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,14 +124,6 @@ pub(crate) enum Isolation {
     ReadCommitted,
     RepeatableRead,
     Serializable,
-}
-
-/// Whether the server analyses a statement, given from its first token, before it runs it.
-pub(crate) fn is_analysed(statement: &[u8]) -> bool {
-    let end = statement.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(statement.len());
-    let words: [&[u8]; 10] =
-        [b"select", b"insert", b"update", b"delete", b"merge", b"values", b"with", b"table", b"explain", b"declare"];
-    statement.first() == Some(&b'(') || words.iter().any(|word| eq(&statement[..end], word))
 }
 
 /// What a statement mentions anywhere outside its strings and comments; a set of flags.
