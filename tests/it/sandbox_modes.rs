@@ -328,3 +328,19 @@ fn a_setting_of_a_module_goes_back_to_its_own_default(url: PgUrl) {
     assert_eq!(b.query("show plpgsql.check_asserts"), "(on) SHOW I");
     assert_eq!(a.query("show plpgsql.check_asserts; show own.x"), "(on) SHOW (y) SHOW I");
 }
+
+#[ptest::db_test(migrations = false)]
+fn a_timer_of_the_backend_ends_with_the_clients_transaction(url: PgUrl) {
+    let [mut a, mut b] = [(); 2].map(|()| Wire::connect(url.as_str()));
+    let mut timers = vec!["idle_in_transaction_session_timeout"];
+    timers.extend((crate::rerun::server_version() >= 17).then_some("transaction_timeout"));
+    for timer in timers {
+        assert_eq!(a.query(&format!("select set_config('{timer}', '50ms', false)")), "(50ms) SELECT 1 I");
+        assert_eq!(
+            a.query(&format!("begin; select set_config('{timer}', '50ms', false); commit")),
+            "BEGIN (50ms) SELECT 1 COMMIT I"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert_eq!(b.query("select 1"), "(1) SELECT 1 I", "{timer}");
+    }
+}

@@ -13,6 +13,9 @@ use super::list::List;
 use super::settings::{self, Settings, literal};
 use super::sql::{Hints, Kind, Statement};
 
+/// What `set_config` starts on the backend; of `SET` it hears nothing.
+const TIMERS: [&str; 2] = ["idle_in_transaction_session_timeout", "transaction_timeout"];
+
 /// The duties that all sessions of a test share.
 #[derive(Debug)]
 pub(super) struct Duties {
@@ -70,6 +73,11 @@ impl Duties {
         let mut commands = Vec::new();
         let local = changes.iter().any(|(change, _)| change.local);
         let end_local = local.then(|| self.end_local(changes, ground.before, ground.initial, ground.user));
+        // Between two transactions of the client its own would not run; the backend is always in one.
+        let is_set = |timer: &str| {
+            changes.iter().any(|(change, _)| matches!(&change.of, Setting::Called(name) if name == timer))
+        };
+        commands.extend(TIMERS.into_iter().filter(|timer| is_set(timer)).map(|timer| format!("SET {timer} = 0")));
         if ground.visiting {
             let mut gone = belief.temporary.clone();
             gone.retain(|_, clause| *clause == OnCommit::Drop);

@@ -26,7 +26,7 @@
 //! - `now()` is the time at which ptest's transaction began, transaction identifiers are those of subtransactions, and
 //!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
-//!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which never fire.
+//!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which fire for `set_config` alone, and end the test.
 //! - Temporary tables, held cursors, session-level advisory locks and what `currval` says are shared by the sessions of a
 //!   test; tables and cursors go when no session is left that may have made some. Prepared statements are not shared, but
 //!   stand in `pg_prepared_statements`, and for an `EXECUTE` in a function, under their names on the backend, to the end.
