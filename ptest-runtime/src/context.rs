@@ -8,19 +8,20 @@ use tokio::runtime::Runtime;
 
 use crate::audit::{self, Finding, Straggler};
 use crate::config::Config;
-use crate::database::{self, OwnDatabase, Stopper};
+use crate::database::Stopper;
 use crate::deadline::Deadline;
 #[cfg(feature = "sqlx-sqlite")]
 use crate::drivers::sqlx_sqlite::SqliteTest;
 use crate::kept;
-use crate::lease::{self, Loss, Opened, Prober, Slot};
+use crate::lease::{LeaseError, Prober};
 use crate::named::Database;
-use crate::report::{self, Report, Scene};
+use crate::postgres::Postgres;
+use crate::report::{Report, Scene};
 use crate::runtime::ClockHold;
-use crate::sandbox::Options;
-use crate::server::{self, Address};
-use crate::template::Schema;
+use crate::server::Address;
 use crate::test::{Isolation, Test};
+#[cfg(feature = "sqlx-sqlite")]
+use crate::{report, template::Schema};
 
 /// What a parameter of a test is made from: the test's name, and its databases, leased when first asked for.
 #[derive(Debug)]
@@ -45,17 +46,6 @@ pub struct Context {
     open: Vec<Straggler>,
 }
 
-/// The test's PostgreSQL database.
-#[derive(Debug)]
-pub(crate) enum Postgres {
-    /// A leased slot, and the sandbox that is open in it.
-    Slot(Slot, Opened),
-    /// A clone of the test's own.
-    Own(OwnDatabase),
-    /// A template under construction.
-    Template(Address),
-}
-
 /// What a context is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -77,7 +67,7 @@ pub(crate) struct OtherDatabase {
 type Reach = Arc<Mutex<Vec<(Arc<OnceLock<Interrupt>>, Arc<OnceLock<Scene>>)>>>;
 
 #[derive(Debug)]
-enum Interrupt {
+pub(crate) enum Interrupt {
     Sandbox(Prober),
     Connections(Stopper),
 }
@@ -187,7 +177,7 @@ impl Context {
                 crate::drivers::fixture::load(postgres, fixture).await?;
             }
         }
-        self.postgres.as_ref().ok_or_else(|| lease::LeaseError::Gone.into())
+        self.postgres.as_ref().ok_or_else(|| LeaseError::Gone.into())
     }
 
     /// The test's SQLite database, leased when first asked for.
@@ -203,7 +193,7 @@ impl Context {
             self.sqlite = Some(sqlite.keeping(config.keep, kept::folder(&config.target_dir)));
             kept::sweep(&config.target_dir, None);
         }
-        self.sqlite.as_mut().ok_or_else(|| lease::LeaseError::Gone.into())
+        self.sqlite.as_mut().ok_or_else(|| LeaseError::Gone.into())
     }
 
     /// The body has returned: what is left to say of it, such as the rollback of a transaction that it dropped, is said now.
@@ -304,131 +294,5 @@ pub fn start_body(cx: &mut Context) {
             cx.clock_hold.sqlite.start();
         }
         cx.clock_hold.pause(contexts().filter_map(|cx| cx.postgres.as_ref()?.prober()).collect());
-    }
-}
-
-impl Postgres {
-    async fn open(test: &'static Test) -> crate::Result<Postgres> {
-        let config = Config::get()?;
-        let schema = Schema::known(test)?;
-        let postgres = match test.isolation {
-            Isolation::Transaction => {
-                let lease = async |server: &Address| {
-                    lease::lease(server, &schema.owned_by(&server.user), config.slot_hint).await
-                };
-                let slot = on_server(config, test.url(), lease).await?;
-                let opened = slot.open(Options::of(test)).await?;
-                Postgres::Slot(slot, opened)
-            }
-            Isolation::Database => {
-                let lease =
-                    async |server: &Address| database::lease(server, &schema.owned_by(&server.user), test.level).await;
-                Postgres::Own(on_server(config, test.url(), lease).await?)
-            }
-        };
-        Ok(postgres)
-    }
-
-    /// Where clients of the test find its database: in the sandbox, or on the server.
-    pub(crate) fn address(&self) -> Address {
-        match self {
-            Postgres::Slot(slot, opened) => Address {
-                endpoint: server::Endpoint::Unix { folder: opened.folder.clone(), port: opened.port },
-                user: slot.server().user.clone(),
-                password: None,
-                single: None,
-                database: slot.database().to_owned(),
-                origin: "the test's sandbox".to_owned(),
-                home: None,
-            },
-            Postgres::Own(own) => own.address(),
-            Postgres::Template(address) => address.clone(),
-        }
-    }
-
-    fn server(&self) -> &Address {
-        match self {
-            Postgres::Slot(slot, _) => slot.server(),
-            Postgres::Own(own) => own.server(),
-            Postgres::Template(address) => address,
-        }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Postgres::Slot(slot, _) => slot.database(),
-            Postgres::Own(own) => own.name(),
-            Postgres::Template(address) => &address.database,
-        }
-    }
-
-    /// A small number of the test's own.
-    pub(crate) async fn number(&self) -> crate::Result<u32> {
-        match self {
-            Postgres::Slot(slot, _) => Ok(slot.number()),
-            Postgres::Own(own) => own.number(Config::get()?.slot_hint).await,
-            Postgres::Template(_) => Ok(0),
-        }
-    }
-
-    fn prober(&self) -> Option<Prober> {
-        match self {
-            Postgres::Slot(slot, _) => Some(slot.prober()),
-            Postgres::Own(_) | Postgres::Template(_) => None,
-        }
-    }
-
-    fn interrupt(&self) -> Option<Interrupt> {
-        match self {
-            Postgres::Slot(slot, _) => Some(Interrupt::Sandbox(slot.prober())),
-            Postgres::Own(own) => Some(Interrupt::Connections(own.stopper())),
-            Postgres::Template(_) => None,
-        }
-    }
-
-    /// Gives the database back. `scene`: what the test was at, where somebody has looked.
-    fn close(self, test: &Test, failed: bool, scene: Option<Scene>) -> (Vec<Finding>, report::Postgres) {
-        match self {
-            Postgres::Slot(slot, _) => {
-                let mut told = report::Postgres::new(slot.server(), slot.database(), Some(slot.number()));
-                let verdict = slot.close(failed);
-                told.scene = scene.unwrap_or_else(|| Scene::after(verdict.record));
-                told.keep(test, verdict.kept);
-                match verdict.lost {
-                    None if told.kept.is_none() => lease::release(slot),
-                    Some(Loss::Broken(why)) => {
-                        eprintln!("ptest: warning: database {} is given up: {why}", slot.database());
-                    }
-                    _ => {}
-                }
-                (verdict.findings, told)
-            }
-            Postgres::Own(own) => {
-                let mut told = report::Postgres::new(own.server(), own.name(), None);
-                let (leaks, kept) = own.close(failed);
-                told.scene = scene.unwrap_or_else(|| Scene::now(false));
-                told.keep(test, kept);
-                let leaks = leaks.into_iter().filter(|_| !failed);
-                (leaks.map(Finding::of).collect(), told)
-            }
-            Postgres::Template(address) => (Vec::new(), report::Postgres::new(&address, &address.database, None)),
-        }
-    }
-}
-
-/// Leases something on the server of this process's tests, which is started if it turns out not to run.
-async fn on_server<T>(
-    config: &Config,
-    url: Option<&'static str>,
-    lease: impl AsyncFn(&Address) -> crate::Result<T>,
-) -> crate::Result<T> {
-    let choice = config.server_of(url)?;
-    let server = server::find(config, &choice)?;
-    match lease(&server).await {
-        Err(error) if error.is_no_server() => match server::revive(config, &choice)? {
-            Some(server) => lease(&server).await,
-            None => Err(error),
-        },
-        other => other,
     }
 }

@@ -15,6 +15,7 @@ mod lease;
 mod migrator;
 mod named;
 mod param;
+mod postgres;
 mod reaper;
 mod report;
 mod run;

@@ -1,6 +1,6 @@
 //! Fixtures: scripts that run inside the transaction before the body, as a session of the sandbox.
 
-use crate::context::Postgres;
+use crate::postgres::Postgres;
 use crate::server::Connection;
 use crate::template::{ApplyError, run_script};
 use crate::test::Script;
