@@ -2,15 +2,17 @@
 //!
 //! A new argument is a row of [`ARGUMENTS`], an arm of [`Given::set`] and a field of [`Args`].
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
+use syn::{Error, Expr, Ident, LitBool, LitStr, Path, Result, Token};
 
 use crate::audit::{self, Choice};
 use crate::fixtures;
 use crate::item::combined;
+use crate::similar::similar;
+use crate::value::{self, Value, millis};
 
 /// Each argument and its form, as error messages show it.
 const ARGUMENTS: &[(&str, &str)] = &[
@@ -151,21 +153,21 @@ impl Given {
     fn set(&mut self, name: &Ident, value: &Value) -> Result<()> {
         let args = &mut self.args;
         match name.to_string().as_str() {
-            "migrations" => args.migrations = Some(migrations(value)?),
-            "migrator" => args.migrations = Some(Migrations::Migrator(migrator(value)?)),
+            "migrations" => args.migrations = Some(value::migrations(value)?),
+            "migrator" => args.migrations = Some(Migrations::Migrator(value::migrator(value)?)),
             "seed" => args.seed.extend(value.list(fixtures::parse)?),
-            "setup" => args.setup = Some(setup(value)?),
+            "setup" => args.setup = Some(value::setup(value)?),
             "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
-            "isolation" => args.isolation = Some(isolation(value)?),
-            "level" => args.level = Some(level(value)?),
-            "sessions" => args.sessions = Some(sessions(value)?),
+            "isolation" => args.isolation = Some(value::isolation(value)?),
+            "level" => args.level = Some(value::level(value)?),
+            "sessions" => args.sessions = Some(value::sessions(value)?),
             "turn_timeout" => args.turn_timeout_ms = Some(millis(&value.parse()?)?),
             "audit" => args.audit = value.list(audit::parse)?,
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
-            "flavor" => args.flavor = Some(flavor(value)?),
-            "worker_threads" => args.worker_threads = Some(worker_threads(&value.parse()?)?),
+            "flavor" => args.flavor = Some(value::flavor(value)?),
+            "worker_threads" => args.worker_threads = Some(value::worker_threads(&value.parse()?)?),
             "start_paused" => args.start_paused = Some(value.parse::<LitBool>()?.value),
-            "crate" => args.krate = CratePath::Explicit(crate_path(value)?),
+            "crate" => args.krate = CratePath::Explicit(value::crate_path(value)?),
             _ => return Err(unknown(name)),
         }
         Ok(())
@@ -218,170 +220,6 @@ impl Given {
     }
 }
 
-/// What follows an argument's name.
-struct Value<'a> {
-    name: &'a Ident,
-    input: ParseStream<'a>,
-    form: &'static str,
-}
-
-impl Value<'_> {
-    /// `= value`
-    fn parse<T: Parse>(&self) -> Result<T> {
-        self.equals()?;
-        self.parse_with(T::parse)
-    }
-
-    /// `(list)`
-    fn list<T>(&self, parse: impl FnOnce(ParseStream) -> Result<T>) -> Result<T> {
-        if !self.input.peek(token::Paren) {
-            return Err(self.expected(self.span()));
-        }
-        let list;
-        parenthesized!(list in self.input);
-        parse(&list)
-    }
-
-    fn equals(&self) -> Result<Token![=]> {
-        self.parse_with(Parse::parse)
-    }
-
-    fn parse_with<T>(&self, parse: impl FnOnce(ParseStream) -> Result<T>) -> Result<T> {
-        let span = self.span();
-        parse(self.input).map_err(|_| self.expected(span))
-    }
-
-    /// Where the value begins, or where it is missing.
-    fn span(&self) -> Span {
-        if self.input.is_empty() || self.input.peek(Token![,]) { self.name.span() } else { self.input.span() }
-    }
-
-    fn expected(&self, span: Span) -> Error {
-        Error::new(span, format!("expected `{}`", self.form))
-    }
-}
-
-fn migrations(value: &Value) -> Result<Migrations> {
-    match value.parse()? {
-        Lit::Str(dir) => Ok(Migrations::Dir(dir)),
-        Lit::Bool(LitBool { value: false, .. }) => Ok(Migrations::None),
-        Lit::Bool(yes) => Err(Error::new(yes.span(), "`migrations = true` is the default: remove it")),
-        other => Err(value.expected(other.span())),
-    }
-}
-
-/// A path, or one in a string as `#[sqlx::test]` wants it.
-fn migrator(value: &Value) -> Result<Path> {
-    value.equals()?;
-    if value.input.peek(LitStr) {
-        let text: LitStr = value.input.parse()?;
-        text.parse().map_err(|_| value.expected(text.span()))
-    } else {
-        value.parse_with(Path::parse)
-    }
-}
-
-/// `= path`, or `(path, version = expression)`.
-fn setup(value: &Value) -> Result<Setup> {
-    if !value.input.peek(token::Paren) {
-        return Ok(Setup { function: value.parse()?, version: None });
-    }
-    value.list(|list| {
-        let form = |error: Error| Error::new(error.span(), "expected `setup(path::to::function, version = \"1\")`");
-        let function = list.parse().map_err(form)?;
-        list.parse::<Token![,]>().map_err(form)?;
-        list.parse::<Ident>()
-            .and_then(|name| match name == "version" {
-                true => list.parse::<Token![=]>().map(drop),
-                false => Err(Error::new(name.span(), "")),
-            })
-            .map_err(form)?;
-        let version = list.parse()?;
-        list.parse::<Option<Token![,]>>()?;
-        Ok(Setup { function, version: Some(version) })
-    })
-}
-
-/// A number with its unit, in whole milliseconds.
-fn millis(time: &LitStr) -> Result<u64> {
-    let text = time.value();
-    let units = [("ms", 1.0), ("s", 1_000.0), ("m", 60_000.0)];
-    let millis = units.iter().find_map(|(unit, millis)| {
-        let number = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'))?;
-        Some(number.parse::<f64>().ok()? * millis)
-    });
-    match millis.map(f64::round) {
-        Some(0.0) => Err(Error::new(time.span(), "a `timeout` of zero leaves no time")),
-        Some(millis) => Ok(millis as u64),
-        None => Err(Error::new(time.span(), "expected a number with its unit, such as \"500ms\", \"1.5s\" or \"2m\"")),
-    }
-}
-
-fn isolation(value: &Value) -> Result<Isolation> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "transaction" => Ok(Isolation::Transaction),
-        "database" => Ok(Isolation::Database),
-        _ => Err(value.expected(name.span())),
-    }
-}
-
-fn level(value: &Value) -> Result<Level> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "read committed" => Ok(Level::ReadCommitted),
-        "repeatable read" => Ok(Level::RepeatableRead),
-        "serializable" => Ok(Level::Serializable),
-        _ => Err(value.expected(name.span())),
-    }
-}
-
-fn sessions(value: &Value) -> Result<Sessions> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "turns" => Ok(Sessions::Turns),
-        "shared" => Ok(Sessions::Shared),
-        _ => Err(value.expected(name.span())),
-    }
-}
-
-fn flavor(value: &Value) -> Result<Flavor> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "current_thread" => Ok(Flavor::CurrentThread),
-        "multi_thread" => Ok(Flavor::MultiThread),
-        _ => Err(value.expected(name.span())),
-    }
-}
-
-fn worker_threads(number: &LitInt) -> Result<usize> {
-    match number.base10_parse()? {
-        0 => Err(Error::new(number.span(), "`worker_threads` is at least 1")),
-        number => Ok(number),
-    }
-}
-
-/// A path that means the same wherever the generated code stands.
-fn crate_path(value: &Value) -> Result<Path> {
-    value.equals()?;
-    if value.input.peek(LitStr) {
-        let text: LitStr = value.input.parse()?;
-        let path = text.value();
-        let message = format!("`crate` is a path, no string: write `crate = ::{}`", path.trim_start_matches("::"));
-        return Err(Error::new(text.span(), message));
-    }
-    let path = value.parse_with(Path::parse_mod_style)?;
-    let first = &path.segments[0].ident;
-    if path.leading_colon.is_some() || first == "crate" || first == "$crate" {
-        return Ok(path);
-    }
-    let instead = match first.to_string().as_str() {
-        "self" | "super" => "crate::path::to::ptest".to_owned(),
-        _ => format!("::{}", path.to_token_stream().to_string().replace(' ', "")),
-    };
-    Err(Error::new_spanned(&path, format!("`crate` is an absolute path: write `crate = {instead}`")))
-}
-
 fn skip_argument(input: ParseStream) -> Result<()> {
     while !(input.is_empty() || input.peek(Token![,])) {
         input.parse::<TokenTree>()?;
@@ -394,29 +232,8 @@ fn unknown(name: &Ident) -> Error {
     Error::new(name.span(), format!("unknown argument `{name}`{hint}\n{}", accepted()))
 }
 
-/// A question after the one of the known words that was probably meant.
-pub(crate) fn similar(text: &str, known: impl IntoIterator<Item = &'static str>) -> String {
-    let close = known.into_iter().find(|known| distance(text, known) <= 2);
-    close.map_or(String::new(), |known| format!(", did you mean `{known}`?"))
-}
-
 /// All that the attribute takes.
 fn accepted() -> String {
     let forms: Vec<String> = ARGUMENTS.iter().map(|(_, form)| format!("\n    {form}")).collect();
     format!("the arguments are{}", forms.concat())
-}
-
-/// How many letters have to be added, removed or changed to turn one word into the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Error, Ident, LitStr, Result, Token};
 
-use crate::args::similar;
+use crate::similar::similar;
 
 /// The findings whose severity can be chosen, by their names here and in the runtime.
 const FINDINGS: [(&str, &str); 5] = [

@@ -9,8 +9,10 @@ mod database;
 mod expand;
 mod fixtures;
 mod item;
+mod similar;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 /// Files of more than 300 lines, each for a reason.
 const LONG: &[(&str, &str)] = &[
-    ("ptest-macros/src/args.rs", "every argument of the attribute, with its errors"),
     ("ptest-runtime/src/sandbox/answers.rs", "one match over the server's messages"),
     ("ptest-runtime/src/sandbox/frame.rs", "the frames of the protocol, read and written"),
     ("ptest-runtime/src/sandbox/session.rs", "one match over the client's messages"),
