@@ -224,3 +224,20 @@ fn a_client_is_accepted_before_its_settings_are_refused(url: PgUrl) {
     assert_eq!(said(&[("work_mem", "x")]), "R 22023!");
     assert_eq!(said(&[("default_transaction_read_only", "x")]), "R 22023!");
 }
+
+#[ptest::db_test(migrations = false)]
+fn what_follows_a_prepare_transaction_of_nothing_is_as_read_only_as_before(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("create table t (a int); set default_transaction_read_only = on");
+    a.send(&[run("set work_mem = '5MB'"), run("prepare transaction 'p'"), run("insert into t values (1)")].concat());
+    a.send(&frame(b'S', b""));
+    let answer = show(&a.until_ready());
+    assert!(answer.contains("ROLLBACK") && answer.ends_with("25006! I"), "{answer}");
+    for (name, after) in [("b", ""), ("c", "insert into t values (1)")] {
+        let set = format!("set application_name = '{name}'");
+        let told = a.pipeline(&[&set, "prepare transaction 'p'", "set transaction read write", after]);
+        assert!(told.ends_with(&format!("application_name={name} I")), "{told}");
+        assert_eq!(told.contains("INSERT 0 1"), !after.is_empty(), "{told}");
+    }
+    assert_eq!(a.query("show work_mem; show application_name"), "(5MB) SHOW (c) SHOW I");
+}

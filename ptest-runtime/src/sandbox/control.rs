@@ -91,7 +91,14 @@ pub(super) fn action(statement: &Statement, sql: &[u8], belief: &Belief, place: 
     note_changes(&mut action, statement, sql, belief, ground);
     let goes_on = place != Place::Alone || action.after.block == Block::Open;
     if let Course::Replaced(commands, Answer::Tag(_)) = &mut action.course
-        && matches!(statement.kind, Kind::Begin { .. } | Kind::Commit { .. } | Kind::Rollback { .. } | Kind::DiscardAll)
+        && matches!(
+            statement.kind,
+            Kind::Begin { .. }
+                | Kind::Commit { .. }
+                | Kind::Rollback { .. }
+                | Kind::DiscardAll
+                | Kind::PrepareTransaction
+        )
         && goes_on
         && action.after.mode.read_only
         && !action.after.fenced
