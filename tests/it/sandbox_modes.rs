@@ -2,6 +2,7 @@
 
 use ptest::PgUrl;
 
+use crate::rerun::server_version;
 use crate::wire::{Wire, bind, execute, frame, parse_message, query, read_only, show};
 
 #[ptest::db_test(migrations = false)]
@@ -64,6 +65,42 @@ fn a_query_inside_a_statement_settles_the_modes_when_it_is_prepared(url: PgUrl) 
         assert_eq!(answer, if settles { "2 1 2 25001! I" } else { "2 1 2 BEGIN T" }, "{sql}");
         a.query("rollback; deallocate all");
     }
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_pipeline_is_a_block_behind_its_first_statement_from_version_18_on(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    let block = server_version() >= 18;
+    for (sql, before, since) in [
+        ("set transaction read only", "25P01? SET I", "SET I"),
+        ("set local work_mem = '5MB'", "25P01? SET I", "SET I"),
+        ("set constraints all deferred", "25P01? SET CONSTRAINTS I", "SET CONSTRAINTS I"),
+        ("lock table pg_class", "25P01! I", "LOCK TABLE I"),
+        ("declare c cursor for select 1", "25P01! I", "DECLARE CURSOR I"),
+        ("discard all", "25001! I", "25001! I"),
+        ("savepoint s", "25P01! I", "25P01! I"),
+        ("commit and chain", "25P01! I", "25P01! I"),
+    ] {
+        let behind = if block { since } else { before };
+        assert_eq!(a.pipeline(&["show work_mem", sql]), format!("(4MB) SHOW {behind}"), "{sql}");
+        assert_eq!(
+            a.pipeline(&["select 1", "commit", "show work_mem", sql]),
+            format!("(1) SELECT 1 25P01? COMMIT (4MB) SHOW {behind}")
+        );
+        if sql != "discard all" {
+            assert_eq!(
+                a.pipeline(&["select 1", "commit", sql]),
+                format!("(1) SELECT 1 25P01? COMMIT {before}"),
+                "{sql}"
+            );
+            assert_eq!(a.pipeline(&["begin", "rollback", sql]), format!("BEGIN ROLLBACK {before}"), "{sql}");
+            assert_eq!(a.pipeline(&[sql]), before, "{sql}");
+        }
+    }
+    let fetched = if block { "(1) SELECT 1 DECLARE CURSOR (2) FETCH 1 I" } else { "(1) SELECT 1 25P01! I" };
+    assert_eq!(a.pipeline(&["select 1", "declare c cursor for select 2", "fetch c"]), fetched);
+    assert_eq!(a.pipeline(&["fetch c"]), "34000! I");
+    assert_eq!(a.pipeline(&["show work_mem"]), "(4MB) SHOW I");
 }
 
 #[ptest::db_test(migrations = false)]

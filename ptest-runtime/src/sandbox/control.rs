@@ -54,9 +54,11 @@ impl Block {
 pub(super) enum Place {
     /// It is the whole of a simple query.
     Alone,
-    /// It is one of a batch of the extended protocol: a server takes each for itself, but commits at the Sync.
+    /// It is one of a batch of the extended protocol: a server before version 18 takes each for itself, but commits at
+    /// the Sync.
     InBatch,
-    /// It shares a query string with others, which a server puts into one implicit transaction.
+    /// It shares a query string with others, which a server puts into one implicit transaction block; from version 18 on
+    /// also a batch, behind its first statement.
     AmongOthers,
 }
 
@@ -87,6 +89,10 @@ impl Ground<'_> {
 
 /// What a statement of the string `sql` becomes for a client that believes to be at `belief`.
 pub(super) fn action(statement: &Statement, sql: &[u8], belief: &Belief, place: Place, ground: &Ground<'_>) -> Action {
+    let place = match place {
+        Place::InBatch if belief.piped && belief.defaults.piped_block => Place::AmongOthers,
+        place => place,
+    };
     let mut action = decide(statement, sql, belief, place, ground);
     note_changes(&mut action, statement, sql, belief, ground);
     let goes_on = place != Place::Alone || action.after.block == Block::Open;

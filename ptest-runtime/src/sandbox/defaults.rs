@@ -23,6 +23,8 @@ pub(super) struct Defaults {
     pub(super) transaction_timeout: Option<i32>,
     /// `standard_conforming_strings`, which decides where a string ends. The backend has it as well.
     pub(super) standard_strings: bool,
+    /// Whether what follows a statement in a pipeline is in a transaction block, which the server does not name.
+    pub(super) piped_block: bool,
 }
 
 /// A value that a setting cannot have, in the server's words.
@@ -37,7 +39,7 @@ impl Defaults {
     pub(super) fn of_server(version: u32) -> Self {
         let mode = Mode { isolation: Isolation::ReadCommitted, read_only: false, deferrable: false };
         let transaction_timeout = (version >= 17).then_some(0);
-        Defaults { mode, idle_timeout: 0, transaction_timeout, standard_strings: true }
+        Defaults { mode, idle_timeout: 0, transaction_timeout, standard_strings: true, piped_block: version >= 18 }
     }
 
     /// Whether the setting never reaches the backend.

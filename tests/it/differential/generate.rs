@@ -2,6 +2,7 @@
 
 use super::texts::{self, POOLS, WITH_VALUE};
 use super::{Batch, Conversation, Extended, SESSIONS, Turn};
+use crate::rerun::server_version;
 
 /// Numbers that a seed determines (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
@@ -86,7 +87,10 @@ fn turn(random: &mut Random, speaker: &mut Speaker) -> Turn {
             21 => Batch::Simple(vec![random.pick(&texts::PROCEDURES).to_owned()]),
             // Only here it leaves nothing: in the middle of a batch, what follows is run on one side only.
             22 => Batch::Extended(apart(random.pick(&texts::PROCEDURES).to_owned()).into()),
-            23 => Batch::Unsynced(extended(random, speaker), statements(random, speaker, 2)),
+            23 => match (extended(random, speaker), statements(random, speaker, 2)) {
+                (messages, statements) if statements.len() == 1 && server_version() >= 18 => Batch::Extended(messages),
+                (messages, statements) => Batch::Unsynced(messages, statements),
+            },
             _ => Batch::Extended(extended(random, speaker)),
         });
     }
