@@ -49,7 +49,7 @@ fn text(message: &Message) -> String {
         b'E' | b'N' => {
             let cancelled = message.field(b'C').is_some_and(|code| code == "57014");
             let fields = message.body.split(|b| *b == 0).filter(|f| !f.is_empty());
-            let fields = fields.filter(|f| !matches!(f[0], b'F' | b'L' | b'R') && !(cancelled && f[0] == b'W'));
+            let fields = fields.filter(|f| !(matches!(f[0], b'F' | b'L' | b'R') || cancelled && f[0] == b'W'));
             let fields = fields
                 .map(|f| if f.starts_with(b"spg_temp_") { "spg_temp".into() } else { String::from_utf8_lossy(f) });
             let fields =
