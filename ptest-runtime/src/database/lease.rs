@@ -12,7 +12,7 @@ use crate::lease::{LeaseError, mark_kept, rename};
 use crate::reaper;
 use crate::report::Kept;
 use crate::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
-use crate::template::{self, PREFIX, Schema, kept_name, spare_name, template_name, used_name};
+use crate::template::{self, PREFIX, Schema, claimed_name, kept_name, spare_name, template_name, used_name};
 use crate::test::Level;
 
 /// How long a server may take to let clients in.
@@ -80,7 +80,7 @@ pub(super) fn claim(claims: &Path, schema: Schema) -> crate::Result<(Leased, boo
         None => Claim::new(claims, &schema.fingerprint, random()).map_err(failed)?,
     };
     let leased = Leased {
-        name: used_name(&schema.fingerprint, claim.number()),
+        name: claimed_name(&schema.fingerprint, claim.number()),
         schema,
         counted_since: claim.counted_since().map(str::to_owned),
         claim: Some(claim),
@@ -190,7 +190,7 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result
     let mut claim = None;
     if let Some(its) = &leased.claim {
         spares = claim::spares(its.folder(), fingerprint).ok();
-        spare = used_name(fingerprint, number);
+        spare = claimed_name(fingerprint, number);
         claim = Some(claim_sql(its.folder(), fingerprint, number)?);
     }
     // First the drop: where it fails, there is no room for more. The rest has one transaction, for it may have one.

@@ -11,7 +11,7 @@
 use super::lease::{Leased, key, random};
 use super::likeness::{self, Filled};
 use crate::server::{Address, Admin, Connection, QueryError, Rows, quote_ident, quote_literal};
-use crate::template::{spare_name, template_name, used_name};
+use crate::template::{claimed_name, spare_name, template_name, used_name};
 
 /// From this version on the counters are in shared memory, and a backend can be told to report what it has counted.
 const COUNTS: u32 = 15;
@@ -42,7 +42,7 @@ pub(super) async fn open(server: &Address, leased: &Leased) -> Option<Connection
 /// connected, or else looks for the name once more, and is refused.
 pub(super) async fn restore(session: &mut Connection, leased: &mut Leased) -> Result<bool, QueryError> {
     let number = random();
-    let name = used_name(&leased.schema.fingerprint, number);
+    let name = claimed_name(&leased.schema.fingerprint, number);
     let rename = format!(
         "UPDATE pg_catalog.pg_database SET datname = {} WHERE datname = pg_catalog.current_database()",
         quote_literal(&name)

@@ -41,6 +41,8 @@ pub(super) enum Kind {
     Slot,
     Spare,
     Used,
+    /// One of either, on ptest's own server.
+    Claimed,
     /// A template under construction.
     Build,
     /// A slot that was given up.
@@ -72,21 +74,19 @@ impl Family {
                 // Where there is a template, nobody builds one.
                 Kind::Build | Kind::Detached => true,
                 Kind::Kept(micros) => self.now.saturating_sub(micros / 1_000_000) >= KEPT.as_secs(),
-                Kind::Template | Kind::Slot | Kind::Foreign => false,
+                Kind::Template | Kind::Slot | Kind::Claimed | Kind::Foreign => false,
             };
             dead && !d.busy
         };
         self.databases.iter().filter(garbage)
     }
 
-    /// Adds what the files say that stand for databases of tests.
+    /// Adds what the files say that stand for databases of tests; without them nothing is known of such a database.
     pub(super) fn claimed(&mut self, claims: &[(u64, State)]) {
-        for database in self.databases.iter_mut().filter(|d| d.kind == Kind::Used) {
-            match claims.iter().find(|(number, _)| Some(*number) == database.number()) {
-                Some((_, State::Spare)) => database.kind = Kind::Spare,
-                Some((_, State::Held)) => database.locked = true,
-                Some((_, State::Left)) | None => {}
-            }
+        for database in self.databases.iter_mut().filter(|d| d.kind == Kind::Claimed) {
+            let state = claims.iter().find(|(number, _)| Some(*number) == database.number()).map(|(_, state)| *state);
+            database.kind = if state == Some(State::Spare) { Kind::Spare } else { Kind::Used };
+            database.locked |= state == Some(State::Held);
         }
     }
 
@@ -153,6 +153,7 @@ impl Kind {
             [number] if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => Kind::Slot,
             ["spare", number] if hex(number) && number.len() == 16 => Kind::Spare,
             ["used", number] if hex(number) && number.len() == 16 => Kind::Used,
+            ["claimed", number] if hex(number) && number.len() == 16 => Kind::Claimed,
             ["build", process, time] if hex(process) && hex(time) => Kind::Build,
             ["detached", number] if hex(number) => Kind::Detached,
             ["kept", micros] if hex(micros) && micros.len() == 16 => {

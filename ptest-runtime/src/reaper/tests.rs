@@ -282,6 +282,7 @@ fn names_tell_the_kind() {
         ("123", Kind::Slot),
         ("spare_0123456789abcdef", Kind::Spare),
         ("used_0123456789abcdef", Kind::Used),
+        ("claimed_0123456789abcdef", Kind::Claimed),
         ("used_0123456789ABCDEF", Kind::Foreign),
         ("used_0123456789abcdef0", Kind::Foreign),
         ("build_1f_2e", Kind::Build),
@@ -304,4 +305,20 @@ fn a_note_from_another_version_is_read() {
     assert_eq!(family.note(WEEK), Note::Unused);
     let family = Family { now: 999 + WEEK.as_secs(), ..family };
     assert_eq!(family.note(WEEK), Note::Fresh);
+}
+
+#[test]
+fn who_knows_nothing_of_claims_drops_nothing_that_may_be_claimed() {
+    run(async |server| {
+        if !server.address.is_own() {
+            return;
+        }
+        server.template().await;
+        server.create("claimed_000000000000000a").await;
+        let by_url = Address { home: None, ..server.address.clone() };
+        sweep(&mut Admin::open(&by_url).await.unwrap(), &server.fingerprint, UNUSED).await.unwrap();
+        assert_eq!(server.left().await, ["claimed_000000000000000a", "template"]);
+        server.sweep(UNUSED).await;
+        assert_eq!(server.left().await, ["template"]);
+    });
 }

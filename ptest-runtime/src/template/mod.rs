@@ -23,7 +23,9 @@ pub(crate) use apply::{ApplyError, migrate, run_script};
 pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, lock_clone_sql};
 #[cfg(feature = "sqlx-sqlite")]
 pub(crate) use layout::Layout;
-pub(crate) use names::{KEPT_MARK, PREFIX, family_of, kept_name, slot_name, spare_name, template_name, used_name};
+pub(crate) use names::{
+    KEPT_MARK, PREFIX, claimed_name, family_of, kept_name, slot_name, spare_name, template_name, used_name,
+};
 pub(crate) use schema::{Schema, Source};
 
 use crate::server::ServerError;

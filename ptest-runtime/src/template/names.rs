@@ -16,7 +16,13 @@ pub(crate) fn spare_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_spare_{number:016x}")
 }
 
-/// A clone that one test uses, or has used; on ptest's own server, where its claim says which, also one that is a spare.
+/// A clone on ptest's own server, of which its claim says whether it is a spare or a test has it. A name of its own: who comes
+/// to that server by a URL knows nothing of claims.
+pub(crate) fn claimed_name(fingerprint: &str, number: u64) -> String {
+    format!("{PREFIX}{fingerprint}_claimed_{number:016x}")
+}
+
+/// A clone that one test uses, or has used.
 pub(crate) fn used_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_used_{number:016x}")
 }

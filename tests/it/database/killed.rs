@@ -37,7 +37,7 @@ impl Server {
         let target = Target::new();
         let outcome = target.test("database::killed::inner::a").run();
         let (name, url) = (outcome.passed().lines("database:")[0], outcome.lines("url:")[0]);
-        let family = name.split("used_").next().unwrap().to_owned();
+        let family = name.split("claimed_").next().unwrap().to_owned();
         let connection = PgConnection::connect(&url.replace(name, "postgres")).await.unwrap();
         Server { target, connection, family }
     }
@@ -78,7 +78,7 @@ impl Server {
     async fn has_a_template_and_spares(&mut self, at_once: usize) {
         let names = self.databases().await;
         let (spares, mut rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.starts_with("spare"));
-        rest.retain(|name| !name.starts_with("used_"));
+        rest.retain(|name| !name.starts_with("claimed_"));
         assert_eq!(rest, ["template"]);
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok()).unwrap_or(0);
@@ -110,7 +110,7 @@ async fn tests_do_not_pile_up() {
         .collect();
     let (mut most, mut sum, mut looks) = (0, 0, 0);
     while killers.iter().any(|killer| !killer.is_finished()) {
-        let used = server.count(&["used"]).await;
+        let used = server.count(&["claimed"]).await;
         (most, sum, looks) = (most.max(used), sum + used, looks + 1);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -118,14 +118,14 @@ async fn tests_do_not_pile_up() {
     println!(
         "{kills} killed; used databases: at most {most}, in the mean {}, at the end {}",
         sum / looks,
-        server.count(&["used"]).await
+        server.count(&["claimed"]).await
     );
 
     let at_once = PROCESSES * THREADS;
-    server.until(&["used"], |used| used <= MOST_LEFT + at_once).await;
+    server.until(&["claimed"], |used| used <= MOST_LEFT + at_once).await;
     // Who comes next finds what the last ones left, and no trace of them.
     server.run(&[INNER]).run().passed();
-    server.until(&["used"], |used| used <= MOST_LEFT).await;
+    server.until(&["claimed"], |used| used <= MOST_LEFT).await;
     server.has_a_template_and_spares(PROCESSES * THREADS).await;
 }
 
@@ -166,15 +166,15 @@ async fn tests_leave_nothing_for_long() {
     for _ in 0..10 {
         let _ = std::fs::remove_file(server.target.path().join("ptest/reaped"));
         server.target.test("database::killed::runs_while_the_reaper_does").run().passed();
-        if server.count(&["used", "build"]).await == 0 {
+        if server.count(&["claimed", "build"]).await == 0 {
             break;
         }
     }
-    server.until(&["used", "build"], |left| left == 0).await;
+    server.until(&["claimed", "build"], |left| left == 0).await;
     // The last batch drops a database before it makes a spare.
     server.target.test("database::killed::inner::a").run().passed();
     server.until(&["spare"], |spares| spares > 0).await;
-    server.until(&["used"], |used| used == 0).await;
+    server.until(&["claimed"], |used| used == 0).await;
     server.has_a_template_and_spares(THREADS).await;
 }
 
@@ -182,7 +182,7 @@ async fn tests_leave_nothing_for_long() {
 #[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
 #[ignore = "run by another test"]
 async fn runs_while_the_reaper_does(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {
-    let others = format!("^{}_(used|build)_", database.name().split("_used_").next().unwrap());
+    let others = format!("^{}_(claimed|build)_", database.name().split("_claimed_").next().unwrap());
     let sql = format!(
         "select count(*) from pg_database where datname ~ $1 and datname <> current_database() and datname not in ({SPARES})"
     );

@@ -68,7 +68,7 @@ async fn runs_statements(pool: PgPool) -> sqlx::Result<()> {
     let oid: i64 = query_scalar(oid).fetch_one(&pool).await?;
     let clean =
         format!("select oid::bigint from pg_database where datname = current_database() or datname in ({SPARES})");
-    let family: String = query_scalar("select split_part(current_database(), 'used', 1)").fetch_one(&pool).await?;
+    let family: String = query_scalar("select split_part(current_database(), 'claimed', 1)").fetch_one(&pool).await?;
     println!("\noid {oid}\nfamily {family}");
     for oid in query_scalar::<_, i64>(AssertSqlSafe(clean)).fetch_all(&pool).await? {
         println!("clean {oid}");
