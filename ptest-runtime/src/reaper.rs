@@ -1,8 +1,8 @@
 //! The reaper: drops what nobody uses any more.
 //!
 //! It drops only what ptest has proven to be its own: a database whose name has the form of ptest's names, and whose
-//! fingerprint has a template with ptest's comment. It drops nothing that has backends or whose lock is held, and templates
-//! last. Databases with names of another form are kept, and so is the template that they come from.
+//! fingerprint has a template with ptest's comment. It drops nothing that has backends or whose lock is held, be
+//! it the server's or that of a claim, and templates last. Databases with names of another form are kept, and so is the template that they come from.
 //!
 //! Garbage is what killed tests left, and what was kept for the user, after a day. Everything else goes when nobody has
 //! connected to any database of its fingerprint for a week: the reaper notes in the template's comment what the server
