@@ -11,7 +11,8 @@
 //! - the order of rows that nothing orders, which depends on what was undone before;
 //! - what `now()` and transaction identifiers say, and the catalogue's views of settings, cursors and statements;
 //! - on PostgreSQL 18, one statement as a simple query behind a pipeline without a Sync: the server does not commit it, and
-//!   after the Sync fails at what comes next (XX000, "unexpected state STARTED");
+//!   after the Sync fails at what comes next (XX000, "unexpected state STARTED"); a function call there, which it takes for
+//!   one more statement of the pipeline and the sandbox for its end;
 //! - one session's temporary tables, held cursors and advisory locks in another session;
 //! - a statement that waits for another session's transaction.
 
