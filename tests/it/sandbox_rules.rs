@@ -416,6 +416,7 @@ fn what_only_real_commits_allow_is_refused_with_a_hint(url: PgUrl) {
         ("vacuum t", "25001"),
         ("create database x", "25001"),
         ("create index concurrently on t (a)", "25001"),
+        ("select pg_export_snapshot()", "25001"),
         ("begin; prepare transaction 'x'", "0A000"),
         ("do $$ begin commit; end $$", "2D000"),
         ("call commits()", "2D000"),

@@ -6,18 +6,27 @@ pub(super) fn make(bare: bool) -> impl Iterator<Item = &'static str> {
     TABLES.iter().chain(constraints).copied()
 }
 
+/// What drops all that a conversation may have made.
+macro_rules! objects {
+    () => {
+        "drop materialized view if exists m; drop table if exists u, v, x; drop type if exists mood; \
+         drop schema if exists s cascade; drop function if exists made(); revoke select on t from pg_monitor; \
+         create or replace view seen as select a from t; "
+    };
+}
+
 /// What makes them as they were at first.
 pub(super) fn clear(bare: bool) -> &'static str {
     match bare {
-        true => "drop table if exists u, v; delete from t",
-        false => {
-            "drop table if exists u, v; delete from t; delete from child; delete from watched; \
-             delete from parent where id <> 1; delete from t"
-        }
+        true => concat!(objects!(), "delete from t"),
+        false => concat!(
+            objects!(),
+            "delete from t; delete from child; delete from watched; delete from parent where id <> 1; delete from t"
+        ),
     }
 }
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 9] = [
     "create table t (a int primary key, b text)",
     "create function f(int) returns int language plpgsql as 'begin if $1 = 0 then raise division_by_zero; end if; \
      return $1; end'",
@@ -26,6 +35,11 @@ const TABLES: [&str; 6] = [
     "create procedure ends() language plpgsql as 'begin commit; end'",
     "create procedure undoes() language plpgsql as $$ begin insert into t values (6, 'f'); rollback; end $$",
     "create table parent (id int primary key)",
+    "create view seen as select a from t",
+    "create function opened(refcursor) returns refcursor language plpgsql as $$ begin \
+     open $1 for select a from t order by a; return $1; end $$",
+    "create function inside() returns text language plpgsql set work_mem = '9MB' as \
+     $$ begin return current_setting('work_mem'); end $$",
 ];
 
 /// What a commit has to check.

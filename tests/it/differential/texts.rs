@@ -6,7 +6,7 @@ pub(super) fn burdens_commits(text: &str) -> bool {
 }
 
 /// What a statement is picked from, each as often as it stands here; `@` is a number of the session's.
-pub(super) const POOLS: [&[&str]; 24] = [
+pub(super) const POOLS: [&[&str]; 28] = [
     WORK,
     WORK,
     WORK,
@@ -31,6 +31,10 @@ pub(super) const POOLS: [&[&str]; 24] = [
     REST,
     REST,
     ROLES,
+    OBJECTS,
+    OBJECTS,
+    FORMATS,
+    SESSIONS,
 ];
 
 const WORK: &[&str] = &[
@@ -265,6 +269,104 @@ const STRINGS: &[&str] = &[
     "select 'a' -- ; begin\n ';b'",
     "select U&'\\0061;' as U&\"d!0061ta;\" uescape '!'",
     "create function pg_temp.f@() returns int begin atomic select 1; select 2; end",
+];
+
+/// What applications and their migrations define, and use.
+const OBJECTS: &[&str] = &[
+    "select opened('r@')",
+    "fetch all from r@",
+    "close r@",
+    "select inside()",
+    "select * from seen order by 1",
+    "create or replace view seen as select a from t where a > 1",
+    "create or replace view seen as select a from t",
+    "merge into t using (values (1), (9)) v (x) on a = x when matched then update set b = 'm' \
+     when not matched then insert values (x, 'n')",
+    "select a from t order by a for update",
+    "create type mood as enum ('a', 'b')",
+    "alter type mood rename value 'a' to 'c'",
+    "select 'b'::mood, 'a'::mood",
+    "drop type if exists mood",
+    "alter table v add column b int default 7",
+    "table v",
+    "insert into v values (1)",
+    "create index v_a on v (a)",
+    "drop index v_a",
+    "reindex table v",
+    "analyze t",
+    "grant select on t to pg_monitor",
+    "revoke select on t from pg_monitor",
+    "create schema s",
+    "create table s.t (a int)",
+    "drop schema s cascade",
+    "set search_path = s, public",
+    "set local search_path = s",
+    "create materialized view m as select count(*) from t",
+    "refresh materialized view m",
+    "table m",
+    "drop materialized view if exists m",
+    "select * into x from t",
+    "drop table if exists x",
+    "create temp view tv@ as select 1 as a",
+    "table tv@",
+    "select a into temp n@ from t",
+    "savepoint \"A\"",
+    "rollback to \"A\"",
+    "release \"a\"",
+    "select pg_advisory_xact_lock(1)",
+    "do $$ begin insert into t values (31, 'd'); begin insert into t values (32, 'd'); perform 1/0; \
+     exception when division_by_zero then null; end; end $$",
+    "create function made() returns int language sql as 'select 5'",
+    "select made()",
+    "drop function if exists made()",
+];
+
+/// How values look, which a client may have been told.
+const FORMATS: &[&str] = &[
+    "set datestyle = 'German'",
+    "set local datestyle = 'SQL, DMY'",
+    "select date '2020-02-01', interval '1 day'",
+    "show datestyle",
+    "set intervalstyle = iso_8601",
+    "set client_encoding = latin1",
+    "set names 'utf8'",
+    "reset client_encoding",
+    "show client_encoding",
+    "select 'ä' as \"ö\", missing",
+    "set bytea_output = escape",
+    "select '\\x41ff'::bytea",
+    "set lc_numeric = 'C'",
+    "set local timezone = 'Europe/Berlin'",
+    "select timestamptz '2020-07-01 12:00+00'",
+    "set time zone interval '+02:00' hour to minute",
+    "set seed = 0.5",
+    "select set_config('datestyle', 'iso', false), set_config('timezone', 'UTC', true)",
+];
+
+/// What looks at the session as a whole.
+const SESSIONS: &[&str] = &[
+    "select current_schema, current_schemas(false)",
+    "select set_config('search_path', 's', true), current_schemas(false)",
+    "select current_setting('work_mem'), current_setting('timezone')",
+    "select count(*) from pg_prepared_statements where name = 'none'",
+    "explain (costs off) select a from t where a = 1",
+    "values (1) limit 0",
+    "select from t limit 0",
+    "set local statement_timeout = '2h'",
+    "show statement_timeout",
+    "reset session authorization",
+    "set session work_mem = '4MB'",
+    "set my.other = 'x'",
+    "set local my.other = 'y'",
+    "reset my.other",
+    "set constraints missing deferred",
+    "abort and chain",
+    "end and chain",
+    "rollback work to savepoint a",
+    "start transaction read write, isolation level repeatable read, not deferrable",
+    "begin; begin; commit; commit",
+    "set transaction isolation level read committed, read only",
+    "set session characteristics as transaction deferrable",
 ];
 
 const ROLES: &[&str] = &[
