@@ -41,6 +41,23 @@ fn a_query_settles_the_modes_of_its_transaction(url: PgUrl) {
 }
 
 #[ptest::db_test(migrations = false)]
+fn of_several_modes_the_first_that_comes_too_late_is_refused(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    for (modes, refused) in [
+        ("read write, isolation level serializable, deferrable", "read-write mode"),
+        ("deferrable read write isolation level serializable", "DEFERRABLE"),
+        ("isolation level serializable, read write", "ISOLATION LEVEL"),
+    ] {
+        a.query("begin read only; select 1");
+        a.send(&query(&format!("start transaction {modes}")));
+        let messages = a.until_ready();
+        assert_eq!(show(&messages), "25001? 25001! E", "{modes}");
+        assert!(messages[1].field(b'M').unwrap().contains(refused), "{modes}");
+        a.query("rollback");
+    }
+}
+
+#[ptest::db_test(migrations = false)]
 fn a_query_inside_a_statement_settles_the_modes_when_it_is_prepared(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("create procedure p() language plpgsql as 'begin end'");

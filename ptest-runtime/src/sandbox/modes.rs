@@ -9,35 +9,16 @@ use super::sql::Modes;
 
 /// The isolation level and `DEFERRABLE` are remembered only; read-only is real.
 pub(super) fn set_transaction(tag: &'static str, modes: &Modes, belief: &Belief) -> Action {
-    let too_late = |what: &str| refuse(Report::error("25001", what), belief);
+    let refused = refusals(modes, belief).into_iter().zip(modes.places);
+    if let Some((what, _)) = refused.filter_map(|(what, place)| Some((what?, place))).min_by_key(|(_, place)| *place) {
+        return refuse(Report::error("25001", what), belief);
+    }
     let mut after = belief.in_mode(modes);
     let mut commands = Vec::new();
-    if modes.isolation.is_some_and(|level| level != belief.mode.isolation) {
-        if belief.queried {
-            return too_late("SET TRANSACTION ISOLATION LEVEL must be called before any query");
-        }
-        if belief.in_savepoint() {
-            return too_late("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
-        }
-    }
-    if modes.deferrable.is_some() {
-        if belief.in_savepoint() {
-            return too_late("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
-        }
-        if belief.queried {
-            return too_late("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
-        }
-    }
     match modes.read_only {
         Some(true) if !belief.fenced => {
             commands.push(FENCE.to_owned());
             after.fenced = true;
-        }
-        Some(false) if belief.mode.read_only && belief.in_savepoint() => {
-            return too_late("cannot set transaction read-write mode inside a read-only transaction");
-        }
-        Some(false) if belief.mode.read_only && belief.queried => {
-            return too_late("transaction read-write mode must be set before any query");
         }
         // Nothing has been done in the transaction but to change settings, so they are changed again after its end.
         Some(false) if belief.fenced => {
@@ -50,6 +31,33 @@ pub(super) fn set_transaction(tag: &'static str, modes: &Modes, belief: &Belief)
         _ => {}
     }
     replaced(commands, tag, after)
+}
+
+/// Why a server would refuse the isolation level, read-only or read-write, and `DEFERRABLE`.
+fn refusals(modes: &Modes, belief: &Belief) -> [Option<&'static str>; 3] {
+    let mut refusals = [None; 3];
+    if modes.isolation.is_some_and(|level| level != belief.mode.isolation) {
+        if belief.queried {
+            refusals[0] = Some("SET TRANSACTION ISOLATION LEVEL must be called before any query");
+        } else if belief.in_savepoint() {
+            refusals[0] = Some("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+        }
+    }
+    if modes.read_only == Some(false) && belief.mode.read_only {
+        if belief.in_savepoint() {
+            refusals[1] = Some("cannot set transaction read-write mode inside a read-only transaction");
+        } else if belief.queried {
+            refusals[1] = Some("transaction read-write mode must be set before any query");
+        }
+    }
+    if modes.deferrable.is_some() {
+        if belief.in_savepoint() {
+            refusals[2] = Some("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+        } else if belief.queried {
+            refusals[2] = Some("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
+        }
+    }
+    refusals
 }
 
 pub(super) fn characteristics(modes: &Modes, local: bool, belief: &Belief) -> Action {

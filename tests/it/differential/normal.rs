@@ -54,6 +54,9 @@ fn text(message: &Message) -> String {
                 .map(|f| if f.starts_with(b"spg_temp_") { "spg_temp".into() } else { String::from_utf8_lossy(f) });
             let fields =
                 fields.map(|f| f.split(" The test runs inside one transaction").next().unwrap_or_default().to_owned());
+            // Its name follows.
+            const DATABASE: &str = "Mpermission denied for database";
+            let fields = fields.map(|f| if f.starts_with(DATABASE) { DATABASE.to_owned() } else { f });
             let fields = fields.filter(|f| !f.starts_with("HThe test runs inside one transaction"));
             format!("{} {}", message.tag as char, fields.collect::<Vec<_>>().join(" | "))
         }

@@ -6,25 +6,17 @@ pub(super) fn make(bare: bool) -> impl Iterator<Item = &'static str> {
     TABLES.iter().chain(constraints).copied()
 }
 
-/// What drops all that a conversation may have made.
-macro_rules! objects {
-    () => {
-        "drop materialized view if exists m; drop table if exists u, v, x; drop type if exists mood; \
-         drop schema if exists s cascade; drop function if exists made(); revoke select on t from pg_monitor; \
-         create or replace view seen as select a from t; "
-    };
+/// What makes them as they were at first, where a conversation may have left `objects` or not.
+pub(super) fn clear(bare: bool, objects: bool) -> String {
+    let objects = if objects { OBJECTS } else { "" };
+    let constraints =
+        if bare { "" } else { "delete from child; delete from watched; delete from parent where id <> 1;" };
+    format!("{objects} drop table if exists u, v; delete from t; {constraints} delete from t")
 }
 
-/// What makes them as they were at first.
-pub(super) fn clear(bare: bool) -> &'static str {
-    match bare {
-        true => concat!(objects!(), "delete from t"),
-        false => concat!(
-            objects!(),
-            "delete from t; delete from child; delete from watched; delete from parent where id <> 1; delete from t"
-        ),
-    }
-}
+const OBJECTS: &str = "drop materialized view if exists m; drop table if exists x; drop type if exists mood; \
+    drop schema if exists s cascade; drop function if exists made(); revoke select on t from pg_monitor; \
+    create or replace view seen as select a from t;";
 
 const TABLES: [&str; 9] = [
     "create table t (a int primary key, b text)",

@@ -5,6 +5,13 @@ pub(super) fn burdens_commits(text: &str) -> bool {
     ["deferrable initially", "temp", "hold", "constraints"].iter().any(|word| text.contains(word))
 }
 
+/// Whether something that is said may leave objects for `clear` to drop.
+pub(super) fn leaves_objects(said: &str) -> bool {
+    let mut objects =
+        OBJECTS.iter().filter(|text| ["create", "grant", "into x"].iter().any(|word| text.contains(word)));
+    objects.any(|text| said.contains(text))
+}
+
 /// What a statement is picked from, each as often as it stands here; `@` is a number of the session's.
 pub(super) const POOLS: [&[&str]; 28] = [
     WORK,

@@ -262,24 +262,29 @@ impl<'a> Parser<'a> {
         if self.is_end() {
             return Some(modes);
         }
-        loop {
-            if self.accept(b"isolation") {
+        for place in 1.. {
+            let which = if self.accept(b"isolation") {
                 self.expect(b"level")?;
                 modes.isolation = Some(self.isolation()?);
+                0
             } else if self.accept(b"read") {
                 modes.read_only = Some(self.accept(b"only"));
                 if modes.read_only == Some(false) {
                     self.expect(b"write")?;
                 }
+                1
             } else {
                 modes.deferrable = Some(!self.accept(b"not"));
                 self.expect(b"deferrable")?;
-            }
+                2
+            };
+            modes.places[which] = place;
             if self.is_end() {
                 return Some(modes);
             }
             self.accept_char(b',');
         }
+        None
     }
 
     fn isolation(&mut self) -> Option<Isolation> {

@@ -116,6 +116,8 @@ pub(crate) struct Modes {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) read_only: Option<bool>,
     pub(crate) deferrable: Option<bool>,
+    /// Where the three stand in the text: a server refuses the first that it must.
+    pub(crate) places: [usize; 3],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
