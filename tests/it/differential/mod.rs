@@ -2,6 +2,8 @@
 //!
 //! What may differ, and is not compared or not generated:
 //! - the source file, line and routine in an error, the identifiers of tables, process numbers and secrets;
+//! - the name of the database, and a function's schema where an error says which function it came from: a backend remembers
+//!   how it was spelt at the first call;
 //! - hints that name `isolation = "database"`, the notice at LISTEN and NOTIFY, and notifications;
 //! - how `PREPARE TRANSACTION` is refused, and where a statement was when it was cancelled;
 //! - a procedure that ends transactions: the sandbox refuses it (2D000) where a server would not;

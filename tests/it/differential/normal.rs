@@ -54,6 +54,7 @@ fn text(message: &Message) -> String {
                 .map(|f| if f.starts_with(b"spg_temp_") { "spg_temp".into() } else { String::from_utf8_lossy(f) });
             let fields =
                 fields.map(|f| f.split(" The test runs inside one transaction").next().unwrap_or_default().to_owned());
+            let fields = fields.map(|f| f.replace("function public.", "function "));
             // Its name follows.
             const DATABASE: &str = "Mpermission denied for database";
             let fields = fields.map(|f| if f.starts_with(DATABASE) { DATABASE.to_owned() } else { f });
