@@ -75,9 +75,13 @@ impl Reader<'_> {
         }
         let field = |wanted: u8| frame::report_fields(frame.body()).find(|(kind, _)| *kind == wanted).map(|(_, v)| v);
         let ours = match field(b'C')? {
-            b"25001" if field(b'R') == Some(b"ExportSnapshot") => true,
-            // `VACUUM` and its kin.
-            b"25001" => self.idle && field(b'M')?.ends_with(b"cannot run inside a transaction block"),
+            // By the routine, which no server translates.
+            b"25001" => match field(b'R')? {
+                b"ExportSnapshot" => true,
+                // `VACUUM` and its kin.
+                b"PreventInTransactionBlock" => self.idle,
+                _ => false,
+            },
             // A new value of an enum type; a committing procedure; a table in use or with pending events; locks.
             b"55P04" | b"2D000" | b"55006" | b"53200" => true,
             _ => false,

@@ -4,6 +4,7 @@
 //! split      a query string to statements: where each begins and ends, what it mentions
 //! lexer      the server's scanner (scan.l): comments, literals, words
 //! grammar    one statement to its kind; transaction control to the last token
+//! modes      … the modes of a transaction
 //! session    … settings, prepared statements, cursors, COPY
 //! analysis   … what a server analyses before it runs it
 //! autocommit … what a server runs only outside a transaction
@@ -24,6 +25,7 @@ mod analysis;
 mod autocommit;
 mod grammar;
 mod lexer;
+mod modes;
 mod name;
 mod session;
 mod split;
