@@ -36,11 +36,11 @@
 //!   functions. A setting of a client's own making is empty where it would be null once another session has had it.
 //! - A held cursor reads a temporary copy from the start, and describes its columns: a server would keep its tables busy
 //!   until the commit, and would not refuse `DISCARD TEMP` for it. Over columns without names of their own it does so too.
-//! - `PREPARE TRANSACTION`, procedures that end transactions, `LISTEN`, `NOTIFY`, what needs autocommit have a hint.
+//! - `PREPARE TRANSACTION`, committing procedures, `LISTEN`, `NOTIFY`, exported snapshots, what needs autocommit: a hint.
 //! - A constraint that can be deferred and is `INITIALLY IMMEDIATE` may be deferred in the transaction that makes it.
 //! - A malformed message ends its session. `DECLARE` outside of a transaction is refused before its query is looked at.
 //!
-//! Rollback does not undo sequences, session-level advisory locks and prepared statements; whoever takes the backend back does.
+//! Rollback leaves sequences, session-level advisory locks and prepared statements to whoever takes the backend back.
 
 mod action;
 mod answers;
