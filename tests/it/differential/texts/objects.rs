@@ -14,7 +14,7 @@ pub(super) const OBJECTS: &[&str] = &[
     "select a from t order by a for update",
     "create type mood as enum ('a', 'b')",
     "alter type mood rename value 'a' to 'c'",
-    "select 'b'::mood, 'a'::mood",
+    "select 'b'::mood::text, 'a'::mood::text",
     "drop type if exists mood",
     "alter table v add column b int default 7",
     "table v",

@@ -67,8 +67,8 @@ pub(super) const FORMATS: &[&str] = &[
 
 /// What looks at the session as a whole.
 pub(super) const SESSIONS: &[&str] = &[
-    "select current_schema, current_schemas(false)",
-    "select set_config('search_path', 's', true), current_schemas(false)",
+    "select current_schema",
+    "select set_config('search_path', 's', true), current_schema",
     "select current_setting('work_mem'), current_setting('timezone')",
     "select count(*) from pg_prepared_statements where name = 'none'",
     "explain (costs off) select a from t where a = 1",
