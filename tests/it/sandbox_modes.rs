@@ -231,6 +231,12 @@ fn set_local_gives_way_to_what_was_set_before_it(url: PgUrl) {
     assert_eq!(value(&mut a), "(11MB) SHOW I");
     a.query("begin; reset all; set local work_mem = '12MB'; commit");
     assert_eq!(value(&mut a), "(4MB) SHOW I");
+    // It leaves the roles.
+    for begin in ["begin; set role pg_monitor", "set role pg_monitor; begin; set local role none"] {
+        a.query(&format!("{begin}; reset all; set local work_mem = '12MB'; commit"));
+        assert_eq!(a.query("show role; show work_mem"), "(pg_monitor) SHOW (4MB) SHOW I", "{begin}");
+        a.query("reset role");
+    }
     // A commit in the middle of a string, and the batch behind one that has set something.
     a.query("set work_mem = '13MB'; commit; set local work_mem = '14MB'");
     assert_eq!(value(&mut a), "(13MB) SHOW I");

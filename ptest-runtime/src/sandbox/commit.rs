@@ -114,13 +114,16 @@ impl Duties {
     /// What undoes `SET LOCAL` and its kin, but nothing that is to last.
     fn end_local(&self, changes: &List<Change>, before: &Settings, initial: &Settings, user: &str) -> Vec<String> {
         let (mut local, mut kept, mut commands, mut roles) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut base, mut unknown) = (before, false);
+        let (mut base, mut base_of_roles, mut reset, mut unknown) = (before, before, false, false);
         for (change, _) in changes.iter() {
             match &change.of {
-                Setting::All => {
-                    base = initial;
+                // `DISCARD ALL`; `RESET ALL` leaves the roles.
+                Setting::All if change.committed => {
+                    (base, base_of_roles) = (initial, initial);
                     break;
                 }
+                Setting::All => (base, reset) = (initial, true),
+                _ if reset && !change.is_of_role() => {}
                 Setting::Unknown => unknown |= change.local,
                 Setting::Constraints => {}
                 Setting::Named(name) | Setting::Called(name) if kept.contains(name) => {}
@@ -145,7 +148,8 @@ impl Duties {
         if unknown {
             body.push_str(&base.restore_all(&kept, &self.custom));
         }
-        let undone = |name, default| (!kept.iter().any(|k| k == name)).then(|| base.get(name).unwrap_or(default));
+        let undone =
+            |name, default| (!kept.iter().any(|k| k == name)).then(|| base_of_roles.get(name).unwrap_or(default));
         let undone = [undone("session_authorization", user), undone("role", "none")];
         std::iter::once(as_own_user(&body, user, undone)).chain(roles.into_iter().rev()).collect()
     }
