@@ -156,6 +156,26 @@ async fn a_wait_ends_when_the_test_says(url: PgUrl) {
     }
 }
 
+#[ptest::db_test(migrations = false, sessions = "shared", turn_timeout = "100ms")]
+async fn a_wait_beside_a_transaction_that_is_not_shared_says_why(url: PgUrl) {
+    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    for changed in
+        ["set work_mem = '5MB'", "select set_config('work_mem', '5MB', false)", "select 1/0", "begin read only"]
+    {
+        let begin = if changed == "begin read only" { "rollback" } else { "begin" };
+        holder.query(begin);
+        holder.query(changed);
+        other.send(&crate::wire::query("select 1"));
+        let text = String::from_utf8_lossy(&other.until_ready()[0].body).into_owned();
+        assert!(text.contains("has failed, has changed a setting or is read only"), "{changed}: {text}");
+        assert!(!text.contains("runs a statement beside a transaction"), "{changed}: {text}");
+        holder.query("rollback");
+    }
+    holder.query("begin");
+    assert_eq!(other.query("select 1"), "(1) SELECT 1 I");
+    holder.query("commit");
+}
+
 mod inner {
     use super::*;
 

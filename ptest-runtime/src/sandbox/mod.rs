@@ -22,9 +22,9 @@
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
 //!
 //! - A statement waits while another session is in a transaction, and gives up with PT001. With `sessions = "shared"` it
-//!   runs inside that transaction, and its deferred constraints are checked when that commits.
-//! - `now()` is the time at which ptest's transaction began, transaction identifiers are those of subtransactions, and
-//!   every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
+//!   runs inside that, unless it has failed, has changed a setting or is read only; constraints wait for its commit.
+//! - `now()` is the time at which ptest's transaction began, `txid_current()` is its number and `xmin` a subtransaction's,
+//!   and every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
 //!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which fire for `set_config` alone, and end the test.
 //! - Temporary tables, held cursors, session-level advisory locks and what `currval` says are shared by the sessions of a
@@ -191,7 +191,7 @@ impl Sandbox {
         backend.forget_settings();
         let shared = Shared {
             reported: backend.parameters.clone(),
-            turns: Turns::new(backend, options.turn_timeout),
+            turns: Turns::new(backend, options.turn_timeout, options.shared()),
             database: database.to_owned(),
             duties: Rc::new(RefCell::new(Duties::new(constraints))),
             signals: Rc::default(),

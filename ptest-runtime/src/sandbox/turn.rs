@@ -20,6 +20,8 @@ pub(super) struct Turns {
     backend: Arc<Mutex<Backend>>,
     /// How long a session waits for its turn, counted only while the holder does nothing.
     patience: Duration,
+    /// Whether a statement may run inside the holder's transaction.
+    shared: bool,
     holder: RefCell<Option<Holder>>,
     taken: Cell<u64>,
     /// How many sessions wait for it.
@@ -67,10 +69,11 @@ impl Drop for Waits<'_> {
 }
 
 impl Turns {
-    pub(super) fn new(backend: Backend, patience: Duration) -> Self {
+    pub(super) fn new(backend: Backend, patience: Duration, shared: bool) -> Self {
         Turns {
             backend: Arc::new(Mutex::new(backend)),
             patience,
+            shared,
             holder: RefCell::new(None),
             taken: Cell::new(0),
             awaited: Cell::new(0),
@@ -191,6 +194,13 @@ impl Turns {
     fn report(&self, session: u32, sql: &str) -> Report {
         let holder = self.holder.borrow().clone();
         let (other, last) = holder.map_or((0, String::new()), |h| (h.session, h.last_sql));
+        let beside = if self.shared {
+            "With `sessions = \"shared\"` a statement runs inside another session's transaction, but no transaction does, and \
+             nothing does once that transaction has failed, has changed a setting or is read only. In the attribute of the \
+             test,"
+        } else {
+            "In the attribute of the test, `sessions = \"shared\"` runs a statement beside a transaction inside of it;"
+        };
         Report {
             detail: Some(format!(
                 "Session {other} has an open transaction, sends nothing, and last ran: {last}\nSession {session} waits to \
@@ -198,8 +208,7 @@ impl Turns {
             )),
             hint: Some(format!(
                 "The transactions of a test take turns on one connection. Finish or drop the transaction of session \
-                 {other} before another connection is used, or pass it on to the code that runs this statement. In the \
-                 attribute of the test, `sessions = \"shared\"` runs a statement beside a transaction inside of it; \
+                 {other} before another connection is used, or pass it on to the code that runs this statement. {beside} \
                  `isolation = \"database\"` has room for two transactions at once, and costs a clone; `turn_timeout = \
                  \"30s\"` waits longer for code that is only slow."
             )),
