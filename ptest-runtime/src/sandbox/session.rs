@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) awaiting: bool,
     /// Extended messages have been sent, and no Sync yet.
     pub(super) batch_open: bool,
+    /// The client has asked for the answers so far, and said nothing since.
+    pub(super) flushed: bool,
     /// After an error inside a batch: everything is dropped until the client's Sync.
     pub(super) skipping: bool,
     /// The backend takes copy data.
@@ -101,6 +103,7 @@ impl Session {
             belief,
             awaiting: false,
             batch_open: false,
+            flushed: false,
             skipping: false,
             copying_in: false,
             copy_begun: false,
@@ -171,6 +174,7 @@ impl Session {
             return Ok(());
         }
         self.check(frame)?;
+        self.flushed = frame.tag() == b'H' && !self.copying_in;
         match frame.tag() {
             b'Q' => self.query(frame, link),
             b'P' => self.parse(frame, link)?,
