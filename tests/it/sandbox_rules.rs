@@ -248,6 +248,12 @@ fn start_up_parameters_are_settings(url: PgUrl) {
     );
     let (_, refused) = Wire::start(url.as_str(), &[("work_mem", "lots")]);
     assert_eq!(show(&refused), "R 22023!");
+    // Among those that it tells at start-up, and what it tells anyway.
+    let twice =
+        [("client_encoding", "UTF8"), ("options", "-c client_encoding=LATIN1 -c work_mem=3MB"), ("work_mem", "4MB")];
+    let (mut c, hello) = Wire::start(url.as_str(), &twice);
+    assert!(show(&hello).contains("client_encoding=UTF8"), "{}", show(&hello));
+    assert_eq!(c.query("show client_encoding; show work_mem"), "(UTF8) SHOW (4MB) SHOW I");
     assert_eq!(refused[1].field(b'S').unwrap(), "FATAL");
     let (_, refused) = Wire::start(url.as_str(), &[("no_such_thing", "1")]);
     assert_eq!(show(&refused), "R 42704!");

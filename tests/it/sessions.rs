@@ -4,7 +4,7 @@ use ptest::PgUrl;
 use sqlx::{Acquire, Connection, Executor, PgConnection, PgPool, Row};
 
 use crate::rerun::Rerun;
-use crate::wire::Wire;
+use crate::wire::{Wire, bind, frame, parse_message, query, show};
 
 /// A service that forgets to pass its transaction on: the audit goes through the pool.
 async fn transfers(pool: &PgPool, commit: bool) -> sqlx::Result<()> {
@@ -140,12 +140,43 @@ async fn a_transaction_waits_for_the_other_all_the_same(url: PgUrl) {
     assert_eq!(other.query("begin; select a from t; commit"), "BEGIN (1) SELECT 1 COMMIT I");
 }
 
+/// A server needs no transaction for it: who only closes neither waits nor keeps the others waiting.
+#[ptest::db_test(migrations = false, turn_timeout = "100ms")]
+fn who_closes_a_statement_takes_no_turn(url: PgUrl) {
+    const PREPARED: &str = "select count(*) from pg_prepared_statements where statement like '%mark%'";
+    let (mut closes, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    let prepare = [parse_message("s", "select 1 as mark"), frame(b'S', b"")].concat();
+    let close = [frame(b'C', b"Ss\0"), frame(b'H', b"")].concat();
+    for holds in [false, true] {
+        closes.send(&prepare);
+        assert_eq!(show(&closes.until_ready()), "1 I", "{holds}");
+        if holds {
+            assert_eq!(other.query("begin"), "BEGIN T");
+        }
+        closes.send(&close);
+        assert_eq!(closes.next().unwrap().tag, b'3');
+        assert_eq!(other.query("select 2"), if holds { "(2) SELECT 1 T" } else { "(2) SELECT 1 I" });
+        if holds {
+            assert_eq!(other.query("commit"), "COMMIT I");
+        }
+        assert_eq!(closes.query(PREPARED), "(0) SELECT 1 I", "{holds}");
+    }
+    // Behind a batch, and before one that uses the name again.
+    let once = [prepare.clone(), close.clone(), prepare.clone(), close, query("select 3")].concat();
+    closes.send(&once);
+    let until_query = |wire: &mut Wire| show(&wire.until(|message| message.tag == b'C'));
+    assert_eq!(until_query(&mut closes), "1 I 3 1 I 3 (3) SELECT 1");
+    assert_eq!(show(&closes.until_ready()), "I");
+    closes.send(&[bind("", "s", &[]), frame(b'S', b"")].concat());
+    assert_eq!(show(&closes.until_ready()), "26000! I");
+}
+
 #[ptest::db_test(turn_timeout = "100ms")]
 async fn a_wait_ends_when_the_test_says(url: PgUrl) {
     let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     assert_eq!(holder.query("begin"), "BEGIN T");
     let messages = {
-        other.send(&crate::wire::query("select 1"));
+        other.send(&query("select 1"));
         other.until_ready()
     };
     let text = String::from_utf8_lossy(&messages[0].body).into_owned();

@@ -154,6 +154,7 @@ impl Session {
     fn begin_copy_in(&mut self, link: &mut Exchange) {
         self.copying_in = true;
         self.copy_begun = false;
+        self.flushed = false;
         if self.awaiting {
             link.expected.retain(|e| !matches!(e.what, What::Sync));
             self.awaiting = false;

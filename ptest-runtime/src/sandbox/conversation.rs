@@ -178,10 +178,11 @@ pub(super) async fn converse(
             backend.flush().await.map_err(|e| End::Lost(broken(e)))?;
             return Ok(Pause::Rest);
         }
-        let waits = !backend.link.owes_client() && backend.link.out.is_empty();
-        // A server answers a batch at its Sync, which will not come, and copies until it is told to stop.
-        let stuck = session.copying_in || (session.batch_open && !session.awaiting);
-        if (waits || stuck) && (client.finished || session.ended) && backend.link.out.len() < HIGH_WATER {
+        // A server answers a batch at its Sync, and copies until it is told to stop.
+        let unfinished = session.copying_in || (session.batch_open && !session.awaiting);
+        let asked = backend.link.owes_client() && (session.flushed || !unfinished);
+        let waits = !asked && backend.link.out.is_empty();
+        if (waits || unfinished) && (client.finished || session.ended) && backend.link.out.len() < HIGH_WATER {
             return Err(End::Disconnected);
         }
         turns.note_idle(waits, &session.last_sql);

@@ -93,6 +93,12 @@ impl Session {
     }
 
     pub(super) fn close(&mut self, frame: &Frame, link: &mut Exchange) -> Result<(), Malformed> {
+        if self.close_alone(frame) {
+            let mut bytes = BytesMut::new();
+            frame::put(&mut bytes, b'3', |_| {});
+            link.expect(What::Local { bytes, belief: self.belief.clone() }, Owner::Client);
+            return Ok(());
+        }
         self.open_batch(link);
         let mut body = frame.body();
         let (kind, name) = (frame::take_u8(&mut body), cstr(&mut body)?);

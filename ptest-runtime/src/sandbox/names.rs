@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use super::control::Block;
+use super::expect::{Exchange, Owner, What};
+use super::frame::{self, Frame};
 use super::session::Session;
 use super::sql::{Kind, Statement};
 
@@ -60,6 +62,37 @@ impl Session {
             Kind::Close { name: None } => self.forget_portals(),
             _ => {}
         }
+    }
+
+    /// Closes a name outside of a transaction, for which a server begins none; `false`: there is one, or a batch. The
+    /// backend hears of it when the session next has something to run.
+    pub(super) fn close_alone(&mut self, frame: &Frame) -> bool {
+        let mut body = frame.body();
+        let (kind, name) = (frame::take_u8(&mut body), frame::take_cstr(&mut body));
+        match (kind, name) {
+            // What the server may refuse is for the server.
+            (_, Some(name)) if !(name.is_ascii() && body.is_empty()) => return false,
+            _ if self.belief.block != Block::Idle || self.batch_open => return false,
+            (Some(b'S'), Some(name)) => {
+                self.statements.remove(name);
+                self.closed.push(self.backend_name(name));
+            }
+            (Some(b'P'), Some(name)) => drop(self.portals.remove(name)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Closes on the backend what the session has closed alone.
+    pub(super) fn close_closed(&mut self, link: &mut Exchange) {
+        if self.closed.is_empty() {
+            return;
+        }
+        for name in self.closed.drain(..) {
+            link.close(b'S', &name, What::One, Owner::Sandbox);
+        }
+        // Nothing else may follow soon that makes the server write its answer.
+        frame::put(&mut link.out, b'H', |_| {});
     }
 
     pub(super) fn name_statement(&mut self, name: &[u8], statement: Option<Prepared>) {

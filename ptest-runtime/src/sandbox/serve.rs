@@ -117,7 +117,10 @@ impl Shared {
         for (name, value) in startup::asked(parameters) {
             defaults.set(&name, &value)?;
             let same = self.reported.iter().any(|(n, v)| n.eq_ignore_ascii_case(&name) && *v == value);
-            if !defaults.has(&name) && !same {
+            // What is asked for twice is what was asked for last.
+            if same {
+                initial.unset(&name);
+            } else if !defaults.has(&name) {
                 initial.set(&name, &value);
             }
         }

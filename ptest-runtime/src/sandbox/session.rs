@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) awaiting: bool,
     /// Extended messages have been sent, and no Sync yet.
     pub(super) batch_open: bool,
+    /// The client has asked for the answers so far, and said nothing since.
+    pub(super) flushed: bool,
     /// After an error inside a batch: everything is dropped until the client's Sync.
     pub(super) skipping: bool,
     /// The backend takes copy data.
@@ -82,6 +84,8 @@ pub(super) struct Session {
     pub(super) statements: HashMap<Vec<u8>, Prepared>,
     pub(super) portals: HashMap<Vec<u8>, Portal>,
     pub(super) unanswered: VecDeque<Before>,
+    /// The names on the backend of statements that are closed, which it does not know yet.
+    pub(super) closed: Vec<Vec<u8>>,
     pub(super) unnamed_portal: bool,
     /// There may be an unnamed statement.
     pub(super) unnamed_statement: bool,
@@ -101,6 +105,7 @@ impl Session {
             belief,
             awaiting: false,
             batch_open: false,
+            flushed: false,
             skipping: false,
             copying_in: false,
             copy_begun: false,
@@ -123,6 +128,7 @@ impl Session {
             statements: HashMap::new(),
             portals: HashMap::new(),
             unanswered: VecDeque::new(),
+            closed: Vec::new(),
             unnamed_portal: false,
             unnamed_statement: false,
             told: BTreeMap::new(),
@@ -146,6 +152,7 @@ impl Session {
             b'S' => frame::put_ready(out, self.belief.block.status()),
             b'H' | b'd' | b'c' | b'f' => {}
             b'X' => self.ended = true,
+            b'C' if self.close_alone(frame) => frame::put(out, b'3', |_| {}),
             b'Q' if self.split(query_text(frame)).is_empty() && !self.statements.contains_key(&b""[..]) => {
                 frame::put(out, b'I', |_| {});
                 frame::put_ready(out, self.belief.block.status());
@@ -171,6 +178,10 @@ impl Session {
             return Ok(());
         }
         self.check(frame)?;
+        self.flushed = frame.tag() == b'H' && !self.copying_in;
+        if !matches!(frame.tag(), b'C' | b'S' | b'H' | b'X') {
+            self.close_closed(link);
+        }
         match frame.tag() {
             b'Q' => self.query(frame, link),
             b'P' => self.parse(frame, link)?,

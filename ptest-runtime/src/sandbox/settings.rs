@@ -62,6 +62,10 @@ impl Settings {
         self.0.insert(name.to_ascii_lowercase(), value.to_owned());
     }
 
+    pub(super) fn unset(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

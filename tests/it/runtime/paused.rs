@@ -82,6 +82,18 @@ async fn an_hour_beside_a_client_of_tokio_postgres(client: tokio_postgres::Clien
 }
 
 #[ptest::db_test(migrations = false, start_paused = true)]
+async fn an_hour_in_the_middle_of_a_copy(mut conn: PgConnection) {
+    sqlx::query("create table t (a int)").execute(&mut conn).await.unwrap();
+    for _ in 0..ROUNDS {
+        let mut copy = conn.copy_in_raw("copy t from stdin").await.unwrap();
+        sleep(HOUR).await;
+        copy.send(&b"1\n"[..]).await.unwrap();
+        sleep(HOUR).await;
+        assert_eq!(timeout(PATIENCE, copy.finish()).await.expect("in time").unwrap(), 1);
+    }
+}
+
+#[ptest::db_test(migrations = false, start_paused = true)]
 async fn an_hour_beside_a_pool_of_deadpool(pool: deadpool_postgres::Pool) {
     for _ in 0..ROUNDS {
         let ask = async { pool.get().await.unwrap().batch_execute(SLOW).await };

@@ -1,4 +1,5 @@
-//! Clients that do not read what they have asked for, or are gone before it comes; and what is left for the next test.
+//! Clients that do not read what they have asked for, stop halfway, or are gone before it comes; and what is left for the
+//! next test.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -35,6 +36,46 @@ fn a_client_that_reads_nothing_in_its_transaction_is_named(url: PgUrl) {
     assert_eq!(deaf.until_ready().len(), 20_003);
     assert_eq!(deaf.query("commit"), "COMMIT I");
     assert_eq!(other.query("select 1"), "(1) SELECT 1 I");
+}
+
+/// The server waits for their next message, and the client that would send it perhaps for the other session.
+#[ptest::db_test(migrations = false, turn_timeout = "100ms")]
+fn a_client_that_stops_halfway_is_named(url: PgUrl) {
+    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    assert_eq!(holder.query("create table t (a int)"), "CREATE TABLE I");
+    let batch = |sql| [parse_message("", sql), bind("", "", &[]), execute("", 0)].concat();
+    let (flush, sync, copy) = (frame(b'H', b""), frame(b'S', b""), "copy t from stdin");
+    for (begun, told, rest, end) in [
+        (query(copy), "G", [frame(b'd', b"1\n"), frame(b'c', b"")].concat(), "COPY 1 I"),
+        ([batch(copy), sync.clone()].concat(), "1 2 G", [frame(b'c', b""), sync.clone()].concat(), "COPY 0 I"),
+        ([batch(copy), flush.clone()].concat(), "1 2 G", [frame(b'f', b"\0"), sync.clone()].concat(), "57014! I"),
+        (batch("insert into t values (2)"), "", sync.clone(), "1 2 INSERT 0 1 I"),
+        ([batch("insert into t values (3)"), flush].concat(), "1 2 INSERT 0 1", sync, "I"),
+    ] {
+        holder.send(&begun);
+        let mut heard = Vec::new();
+        while show(&heard) != told {
+            heard.extend(holder.next());
+        }
+        // What is not answered may come later than the other's.
+        assert!((0..100).any(|_| other.query("select 1") == "PT001! I"), "{told}");
+        holder.send(&rest);
+        assert_eq!(show(&holder.until_ready()), end);
+        assert_eq!(other.query("select 1"), "(1) SELECT 1 I", "{end}");
+    }
+}
+
+/// What runs until the client has its answer, or asks for it, is no idle transaction.
+#[ptest::db_test(migrations = false, turn_timeout = "100ms")]
+fn a_client_that_waits_for_a_flush_is_not(url: PgUrl) {
+    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    let sleep = parse_message("", "select 7 from pg_sleep(0.5)");
+    holder.send(&[sleep, bind("", "", &[]), execute("", 0), frame(b'H', b"")].concat());
+    other.send(&query("select 1"));
+    assert_eq!(show(&holder.until(|message| message.tag == b'C')), "1 2 (7) SELECT 1");
+    holder.send(&frame(b'S', b""));
+    assert_eq!(show(&holder.until_ready()), "I");
+    assert_eq!(show(&other.until_ready()), "(1) SELECT 1 I");
 }
 
 /// A server ends a statement whose rows it cannot send: this one would run for an hour.
