@@ -404,3 +404,25 @@ fn a_timer_of_the_backend_ends_with_the_clients_transaction(url: PgUrl) {
         assert_eq!(b.query("select 1"), "(1) SELECT 1 I", "{timer}");
     }
 }
+
+#[ptest::db_test(migrations = false)]
+fn an_error_behind_a_name_that_is_replaced_stands_where_the_client_has_it(url: PgUrl) {
+    let mut a = Wire::connect(url.as_str());
+    a.query("prepare known (int) as select $1");
+    for (text, wrong) in [
+        ("prepare q as selec 1", "selec"),
+        ("prepare q as select missing", "missing"),
+        ("execute known (missing)", "missing"),
+        ("deallocate known, q", ", q"),
+    ] {
+        let position = text.find(wrong).map(|at| (at + 1).to_string());
+        let run = [parse_message("", text), bind("", "", &[]), execute("", 0), frame(b'S', b"")].concat();
+        for sent in [query(text), run] {
+            a.send(&sent);
+            let messages = a.until_ready();
+            let error =
+                messages.iter().find(|m| m.tag == b'E').unwrap_or_else(|| panic!("{text}: {}", show(&messages)));
+            assert_eq!(error.field(b'P'), position, "{text}");
+        }
+    }
+}

@@ -118,7 +118,7 @@ impl Session {
         let tag = frame.tag();
         let last = match &mut front.what {
             What::One => true,
-            What::Name => {
+            What::Name(_) => {
                 self.unanswered.pop_front();
                 true
             }
@@ -227,7 +227,12 @@ impl Session {
                     What::Execute(Run::Refused(report)) => report.put(out),
                     what => {
                         let held = matches!(what, What::Execute(Run::Declaration));
-                        Reader { inner: held.then_some(0), ..self.reader(None) }.put(frame, out);
+                        let script = match what {
+                            What::Name(script) => script.as_deref(),
+                            What::Execute(Run::Renamed(script)) => Some(&**script),
+                            _ => None,
+                        };
+                        Reader { inner: held.then_some(0), ..self.reader(script) }.put(frame, out);
                     }
                 }
                 self.revert_names();

@@ -61,8 +61,9 @@ pub(super) enum Owner {
 pub(super) enum What {
     /// One message: `ParseComplete`, `BindComplete` or `CloseComplete`.
     One,
-    /// The same, where a name of the session's gets or loses its meaning.
-    Name,
+    /// The same, where a name of the session's gets or loses its meaning; in the text of a statement, names may have been
+    /// replaced.
+    Name(Option<Box<Script>>),
     /// A description, perhaps behind the parameters'.
     Describe,
     /// Rows or copy data, up to completion.
@@ -87,6 +88,8 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) enum Run {
     Statement,
+    /// One in whose text names have been replaced.
+    Renamed(Box<Script>),
     /// A declaration of ours around the client's own text.
     Declaration,
     /// What is sure to fail; this is the client's error.

@@ -26,14 +26,13 @@ impl Session {
         if name.is_empty() && std::mem::replace(&mut self.unnamed_statement, true) {
             link.close(b'S', &backend_name, What::One, Owner::Part);
         }
-        let mut sent = text.to_vec();
+        let mut script = None;
+        let mut sent = text;
         if let [only] = &statements[..] {
-            if let Course::Sent(names) = self.action(only, text, Place::InBatch, &[], link).course
-                && !names.is_empty()
-            {
-                sent = Script::of_names(text, names).sql.unwrap_or(sent);
+            if let Course::Sent(names) = self.action(only, text, Place::InBatch, &[], link).course {
+                script = Script::of_names(text, names);
             }
-            sent = carrier(&only.kind).map_or(sent, <[u8]>::to_vec);
+            sent = carrier(&only.kind).unwrap_or(sent);
         }
         let standard = self.belief.defaults.standard_strings;
         let analysed = matches!(&statements[..], [only] if sql::is_analysed(&text[only.range.clone()], standard));
@@ -43,10 +42,10 @@ impl Session {
         self.name_statement(name, Some(Prepared { special, analysed, empty }));
         frame::put(&mut link.out, b'P', |b| {
             frame::put_cstr(b, &backend_name);
-            frame::put_cstr(b, &sent);
+            frame::put_cstr(b, script.as_ref().and_then(|script| script.sql.as_deref()).unwrap_or(sent));
             b.extend_from_slice(body);
         });
-        self.expect_one(analysed, link);
+        self.expect_one(analysed, script, link);
         Ok(())
     }
 
@@ -81,7 +80,7 @@ impl Session {
         let total = frame.total() + backend_name.len() - name.len();
         let length = u32::try_from(total - 1).map_err(|_| Malformed("a message is too long".to_owned()))?;
         link.out[start + 1..start + 5].copy_from_slice(&length.to_be_bytes());
-        self.expect_one(analysed, link);
+        self.expect_one(analysed, None, link);
         Ok(())
     }
 
@@ -108,7 +107,7 @@ impl Session {
             self.name_portal(name, None);
         }
         self.put_renamed(frame, b'C', link)?;
-        link.expect(What::Name, Owner::Client);
+        link.expect(What::Name(None), Owner::Client);
         Ok(())
     }
 
@@ -131,7 +130,7 @@ impl Session {
         if let Some(p) = &prepared {
             self.note_close(&p.0, &p.1);
         }
-        let action = prepared.map(|p| match p.0.kind {
+        let action = prepared.as_ref().map(|p| match p.0.kind {
             Kind::Show { .. } => self.action(&p.0, &p.1, Place::InBatch, &[], link),
             _ if done && self.belief.block != Block::Failed => {
                 let what = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(portal));
@@ -157,12 +156,13 @@ impl Session {
         let mut bytes = BytesMut::new();
         let (commands, answer) = match course {
             Course::Replaced(commands, answer) => (commands, answer),
-            Course::Sent(_) => {
+            Course::Sent(names) => {
                 if let Some(portal) = self.portals.get_mut(portal) {
                     portal.done |= warning.is_some();
                 }
                 link.out.extend_from_slice(frame.bytes());
-                link.expect_or(What::Execute(Run::Statement), Owner::Client, &refused);
+                let script = prepared.and_then(|p| Script::of_names(&p.1, names));
+                link.expect_or(What::Execute(script.map_or(Run::Statement, Run::Renamed)), Owner::Client, &refused);
                 self.copy_begun = copies_in;
                 self.belief = after;
                 self.settle(link);
@@ -222,13 +222,13 @@ impl Session {
     }
 
     /// The answer to a Parse or Bind of a statement that is `analysed` then.
-    fn expect_one(&mut self, analysed: bool, link: &mut Exchange) {
+    fn expect_one(&mut self, analysed: bool, script: Option<Box<Script>>, link: &mut Exchange) {
         if analysed && !self.belief.queried && self.belief.block != Block::Failed {
             self.belief.queried = true;
-            link.expect_or(What::Name, Owner::Client, &self.belief.failed());
+            link.expect_or(What::Name(script), Owner::Client, &self.belief.failed());
             self.settle(link);
         } else {
-            link.expect(What::Name, Owner::Client);
+            link.expect(What::Name(script), Owner::Client);
         }
     }
 

@@ -93,11 +93,14 @@ impl Script {
         script
     }
 
-    /// A string in which nothing but names is replaced.
-    pub(super) fn of_names(sql: &[u8], splices: Vec<(Range<usize>, String)>) -> Script {
+    /// A string in which nothing but names is replaced, if there are any.
+    pub(super) fn of_names(sql: &[u8], splices: Vec<(Range<usize>, String)>) -> Option<Box<Script>> {
+        if splices.is_empty() {
+            return None;
+        }
         let mut script = Script { sql: None, steps: VecDeque::new(), empty: true, positions: Vec::new() };
         script.splice(sql, splices);
-        script
+        Some(Box::new(script))
     }
 
     fn splice(&mut self, sql: &[u8], splices: Vec<(Range<usize>, String)>) {

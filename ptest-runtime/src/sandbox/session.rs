@@ -277,7 +277,7 @@ impl Session {
             // In an open batch the server may skip it.
             let what = if self.batch_open {
                 self.name_statement(b"", None);
-                What::Name
+                What::Name(None)
             } else {
                 self.statements.remove(&b""[..]);
                 What::One
