@@ -135,7 +135,7 @@ impl Shared {
                 }
             }
             if let Some(mut backend) = self.turns.try_take(session.id) {
-                backend.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+                backend.load(session, &mut client.out).await.map_err(End::Lost)?.map_err(End::Refused)?;
                 backend.flush().await.map_err(|e| End::Lost(super::backend::broken(e)))?;
                 reported = backend.link.loaded.reported.clone().into_iter().collect();
             }
@@ -215,7 +215,7 @@ impl Shared {
         if let Some(lost) = self.lost.borrow().clone() {
             return Err(End::Lost(lost));
         }
-        turn.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+        turn.load(session, &mut client.out).await.map_err(End::Lost)?.map_err(End::Refused)?;
         self.watch.take_turn(true);
         let mut result = self.converse(session, client, &mut turn, Some(&first)).await;
         while let Ok(Pause::Visitor) = result {
