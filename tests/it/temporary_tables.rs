@@ -1,8 +1,10 @@
 //! Temporary tables and what a commit does to them, as the test's own sessions see it.
 
+use std::time::Duration;
+
 use ptest::PgUrl;
 
-use crate::wire::Wire;
+use crate::wire::{Wire, frame, query, show};
 
 #[ptest::db_test(migrations = false)]
 fn a_table_does_not_inherit_the_end_of_its_namesake(url: PgUrl) {
@@ -83,4 +85,32 @@ fn a_commit_leaves_the_tables_of_other_sessions(url: PgUrl) {
     assert_eq!(b.query("select * from t"), "(2) SELECT 1 I");
     assert_eq!(a.query("select * from t"), "(2) SELECT 1 I");
     assert_eq!(b.query("select * from t"), "SELECT 0 I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_session_that_waits_to_end_leaves_what_another_makes_meanwhile(url: PgUrl) {
+    let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+    a.query("create temp table t (a int)");
+    b.query("begin");
+    a.send(&frame(b'X', b""));
+    // It says nothing before it has had its turn.
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(b.query("create temp table u (a int)"), "CREATE TABLE T");
+    assert_eq!(b.query("commit"), "COMMIT I");
+    assert!(a.next().is_none());
+    assert_eq!(b.query("select from u"), "SELECT 0 I");
+}
+
+#[ptest::db_test(migrations = false)]
+fn a_session_that_ends_with_its_turn_leaves_the_next_no_names(url: PgUrl) {
+    for last in ["select pg_sleep(0.2)", "copy t from stdin"] {
+        let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
+        a.query("create temp table t (a int)");
+        a.send(&query(last));
+        std::thread::sleep(Duration::from_millis(50));
+        b.send(&query("create temp table t (a int)"));
+        std::thread::sleep(Duration::from_millis(50));
+        drop(a);
+        assert_eq!(show(&b.until_ready()), "CREATE TABLE I", "{last}");
+    }
 }

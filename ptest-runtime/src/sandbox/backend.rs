@@ -93,8 +93,8 @@ impl Backend {
     }
 
     /// Gives the backend the settings of the session that takes the turn. Settings that the server has accepted once
-    /// cost no round trip; of others, its error is returned.
-    pub(super) async fn load(&mut self, session: &mut Session) -> Result<Result<(), Frame>, Lost> {
+    /// cost no round trip; of others, its error is returned, and its notices go to `out`.
+    pub(super) async fn load(&mut self, session: &mut Session, out: &mut BytesMut) -> Result<Result<(), Frame>, Lost> {
         self.undo_leftover();
         if self.link.loaded.pending {
             self.quiet().await?;
@@ -109,7 +109,7 @@ impl Backend {
             change.extend(control::KEEP.map(str::to_owned));
             if session.accepted {
                 self.link.commands(&change.join(";"));
-            } else if let Err(refused) = self.ask(&[&change.join(";")]).await? {
+            } else if let Err(refused) = self.ask_aloud(&[&change.join(";")], out).await? {
                 self.link.commands(control::UNDO);
                 return Ok(Err(refused));
             }
@@ -171,6 +171,15 @@ impl Backend {
 
     /// The same, where the server may refuse.
     async fn ask(&mut self, sql: &[&str]) -> Result<Result<Vec<Vec<Option<String>>>, Frame>, Lost> {
+        self.ask_aloud(sql, &mut BytesMut::new()).await
+    }
+
+    /// The same, where its notices are of interest too.
+    async fn ask_aloud(
+        &mut self,
+        sql: &[&str],
+        notices: &mut BytesMut,
+    ) -> Result<Result<Vec<Vec<Option<String>>>, Frame>, Lost> {
         self.undo_leftover();
         self.quiet().await?;
         for sql in sql {
@@ -187,6 +196,7 @@ impl Backend {
                     Piece::Data { bytes, .. } => rows.push(bytes),
                     Piece::Frame(f) | Piece::Head(f) => match f.tag() {
                         b'S' => drop(self.link.loaded.report(&f)),
+                        b'N' => notices.extend_from_slice(f.bytes()),
                         b'E' => error = Some(f),
                         b'Z' if unanswered > 1 => unanswered -= 1,
                         b'Z' if error.is_none() && f.body() == b"I" => return Err(Lost::Escaped),

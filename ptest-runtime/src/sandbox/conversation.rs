@@ -128,6 +128,15 @@ impl Client {
         .await
     }
 
+    /// Whether the client has gone and nothing that it said is left, as far as can be known without waiting.
+    pub(super) async fn has_left(&mut self) -> bool {
+        poll_fn(|cx| {
+            while !self.finished && self.input.buffer.len() < HIGH_WATER && self.poll_read(cx) {}
+            Poll::Ready(self.finished && matches!(self.input.buffer.first(), None | Some(b'X')))
+        })
+        .await
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> bool {
         self.write(cx) | (room && !self.finished && self.poll_read(cx))
     }

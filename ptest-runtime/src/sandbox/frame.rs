@@ -10,8 +10,11 @@ use bytes::{Buf, BufMut, BytesMut};
 /// The largest frame that a server sends (`MaxAllocSize`).
 const MAX_FRAME: usize = 1 << 30;
 
-/// The largest frame that it takes, less what private names make it longer.
-const MAX_SENT: usize = MAX_FRAME - 1024;
+/// The largest frame that it takes (`PQ_LARGE_MESSAGE_LIMIT`).
+const MAX_TAKEN: usize = MAX_FRAME - 2;
+
+/// The largest frame that still fits when private names have made it longer.
+const MAX_NAMED: usize = MAX_FRAME - 1024;
 
 /// The largest frame without data of the user's that it takes.
 const MAX_SMALL: usize = 10_000;
@@ -149,7 +152,8 @@ fn limited(bytes: &[u8], limit: fn(u8) -> Option<usize>) -> io::Result<Option<(u
 
 fn limit_of_client(tag: u8) -> Option<usize> {
     match tag {
-        b'B' | b'F' | b'P' | b'Q' | b'd' => Some(MAX_SENT),
+        b'B' | b'P' | b'Q' => Some(MAX_NAMED),
+        b'F' | b'd' => Some(MAX_TAKEN),
         b'C' | b'D' | b'E' | b'H' | b'S' | b'X' | b'c' | b'f' => Some(MAX_SMALL),
         _ => None,
     }
@@ -351,12 +355,20 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_is_an_error() {
-        for (tag, length) in [(b'Q', 0), (b'Q', 3), (b'Q', 1 << 31), (b'd', 1 << 30), (b'S', 10_001), (b'E', 1 << 20)] {
+        for (tag, length) in
+            [(b'Q', 0), (b'Q', 3), (b'Q', 1 << 31), (b'd', (1 << 30) - 1), (b'S', 10_001), (b'E', 1 << 20)]
+        {
             let mut input = Input::of_client();
             input.buffer.put_u8(tag);
             input.buffer.put_u32(length);
             assert!(input.next().is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn copy_data_may_be_as_long_as_a_server_takes_it() {
+        let mut input = Input::of_client();
+        assert_eq!(pieces(&mut input, b"d\x3f\xff\xff\xfe"), ["data 5 rows 1"]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! What a client that has gone leaves behind: a batch in the middle, a transaction that is open.
+//! What a client that has gone leaves behind: a batch in the middle, a transaction that is open, temporary objects.
 
 use std::collections::BTreeSet;
 
 use bytes::BytesMut;
 
+use super::Shared;
 use super::answers::Lost;
 use super::backend::{Backend, HIGH_WATER, broken};
+use super::commit::DISCARD_TEMPORARY;
 use super::control::{self, Block};
 use super::expect::{Owner, What};
 use super::frame;
@@ -78,6 +80,42 @@ impl Backend {
             frame::put(&mut self.link.out, b'S', |_| {});
             self.link.expect(What::Sync, Owner::Client);
             session.awaiting = true;
+        }
+    }
+}
+
+impl Shared {
+    /// Drops the temporary objects of a session that has ended, as soon as it has the turn.
+    pub(super) async fn wait_to_discard(&self, session: &mut Session) {
+        if !session.temporary {
+            return;
+        }
+        if self.duties.borrow().temporary_of > 1 {
+            self.duties.borrow_mut().temporary_of -= 1;
+            return;
+        }
+        tokio::select! {
+            mut turn = self.turns.wait() => self.discard_temporary(session, &mut turn).await,
+            () = self.signals.closed() => {}
+        }
+    }
+
+    /// Drops the temporary objects of a session that has ended, when no session is left that may have some: they share one
+    /// schema. The session holds the turn: whoever has it next may make some of the same names.
+    pub(super) async fn discard_temporary(&self, session: &mut Session, turn: &mut Backend) {
+        if !std::mem::take(&mut session.temporary) {
+            return;
+        }
+        self.duties.borrow_mut().temporary_of -= 1;
+        if self.duties.borrow().temporary_of > 0 {
+            return;
+        }
+        // A transaction that its client has left open must not be kept with it.
+        turn.undo_leftover();
+        turn.link.commands(DISCARD_TEMPORARY);
+        turn.link.commands(&control::KEEP.join(";"));
+        if let Err(error) = turn.flush().await {
+            self.give_up(&broken(error));
         }
     }
 }

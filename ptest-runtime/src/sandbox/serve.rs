@@ -5,8 +5,6 @@ use std::rc::Rc;
 use super::Shared;
 use super::answers::Lost;
 use super::backend::Backend;
-use super::commit;
-use super::control;
 use super::conversation::{Client, End, Pause, converse};
 use super::defaults::{Defaults, Invalid};
 use super::frame::{self, Piece, Report};
@@ -60,8 +58,8 @@ impl Shared {
             Ok(()) => self.talk(&mut session, client).await,
             Err(end) => Err(end),
         };
-        if session.temporary && !matches!(end, Err(End::Closed | End::Lost(_))) {
-            self.discard_temporary().await;
+        if !matches!(end, Err(End::Closed | End::Lost(_))) {
+            self.wait_to_discard(&mut session).await;
         }
         match end {
             Ok(()) | Err(End::Disconnected) => {}
@@ -75,27 +73,6 @@ impl Shared {
                 lost.report().put(&mut client.out);
                 self.give_up(&lost);
             }
-        }
-    }
-
-    /// Drops the temporary objects of sessions that have ended, when no session is left that may have some: they share one
-    /// schema.
-    async fn discard_temporary(&self) {
-        self.duties.borrow_mut().temporary_of -= 1;
-        if self.duties.borrow().temporary_of > 0 {
-            return;
-        }
-        tokio::select! {
-            mut turn = self.turns.wait() => {
-                // A transaction that its client has left open must not be kept with it.
-                turn.undo_leftover();
-                turn.link.commands(commit::DISCARD_TEMPORARY);
-                turn.link.commands(&control::KEEP.join(";"));
-                if let Err(error) = turn.flush().await {
-                    self.give_up(&super::backend::broken(error));
-                }
-            }
-            () = self.signals.closed() => {}
         }
     }
 
@@ -138,7 +115,7 @@ impl Shared {
                 }
             }
             if let Some(mut backend) = self.turns.try_take(session.id) {
-                backend.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+                backend.load(session, &mut client.out).await.map_err(End::Lost)?.map_err(End::Refused)?;
                 backend.flush().await.map_err(|e| End::Lost(super::backend::broken(e)))?;
                 reported = backend.link.loaded.reported.clone().into_iter().collect();
             }
@@ -218,7 +195,7 @@ impl Shared {
         if let Some(lost) = self.lost.borrow().clone() {
             return Err(End::Lost(lost));
         }
-        turn.load(session).await.map_err(End::Lost)?.map_err(End::Refused)?;
+        turn.load(session, &mut client.out).await.map_err(End::Lost)?.map_err(End::Refused)?;
         self.watch.take_turn(true);
         let mut result = self.converse(session, client, &mut turn, Some(&first)).await;
         while let Ok(Pause::Visitor) = result {
@@ -226,6 +203,13 @@ impl Shared {
             result = self.converse(session, client, &mut turn, None).await;
         }
         self.watch.take_turn(false);
+        let ends = match &result {
+            Ok(_) => session.temporary && (session.ended || client.has_left().await),
+            Err(end) => matches!(end, End::Disconnected | End::Malformed(_)),
+        };
+        if ends {
+            self.discard_temporary(session, &mut turn).await;
+        }
         let undone = std::mem::take(&mut session.undone);
         self.note_undone(session.id, undone);
         result.map(drop)
@@ -288,7 +272,7 @@ impl Shared {
         }
     }
 
-    fn give_up(&self, lost: &Lost) {
+    pub(super) fn give_up(&self, lost: &Lost) {
         self.lost.borrow_mut().get_or_insert(lost.clone());
     }
 }

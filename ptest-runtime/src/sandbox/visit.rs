@@ -4,6 +4,7 @@
 //! the name that the rules use, which shadows the standing one; and the holder's settings are loaded again behind it. What
 //! the holder then rolls back takes the visit along. That is noted, and is an error when the test ends.
 
+use bytes::BytesMut;
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -123,13 +124,13 @@ fn is_plain(statement: &Statement) -> bool {
 
 impl Backend {
     /// Puts the visit's savepoint on top of what the holder has done, and returns the holder.
-    async fn begin_visit(&mut self, visitor: &mut Session) -> Result<u32, End> {
+    async fn begin_visit(&mut self, visitor: &mut Session, out: &mut BytesMut) -> Result<u32, End> {
         self.quiet().await.map_err(End::Lost)?;
         let holder = self.link.loaded.session;
         self.link.commands(&format!("SAVEPOINT {SAVEPOINT}"));
         visitor.visiting = true;
         visitor.kept = false;
-        self.load(visitor).await.map_err(End::Lost)?.map_err(End::Refused)?;
+        self.load(visitor, out).await.map_err(End::Lost)?.map_err(End::Refused)?;
         Ok(holder)
     }
 
@@ -159,7 +160,7 @@ impl Shared {
         first: &Piece,
     ) -> Result<(), End> {
         let Some(backend) = loan.backend() else { return Err(End::Disconnected) };
-        let holder = match backend.begin_visit(session).await {
+        let holder = match backend.begin_visit(session, &mut client.out).await {
             Err(End::Refused(error)) => {
                 // The holder's settings are still loaded.
                 session.visiting = false;

@@ -86,3 +86,18 @@ fn random_start_ups_do_no_harm(url: PgUrl) {
         assert_eq!(other.query("select 1"), "(1) SELECT 1 I", "round {round}");
     }
 }
+
+#[ptest::db_test(migrations = false)]
+fn what_the_server_says_of_a_setting_at_start_up_is_heard(url: PgUrl) {
+    let long = "x".repeat(64);
+    let (_, heard) = Wire::start(url.as_str(), &[("application_name", &long)]);
+    let notices: Vec<_> = heard.iter().filter(|message| message.tag == b'N').filter_map(|m| m.field(b'M')).collect();
+    assert_eq!(notices, [format!("identifier \"{long}\" will be truncated to \"{}\"", &long[1..])]);
+    // Where the backend is not free at once, it is heard with the first turn.
+    let mut holder = Wire::connect(url.as_str());
+    holder.query("begin; select 1");
+    let (mut late, heard) = Wire::start(url.as_str(), &[("application_name", &long)]);
+    assert!(heard.iter().all(|message| message.tag != b'N'));
+    holder.query("commit");
+    assert!(late.query("select 1").starts_with("42622? (1) SELECT 1 "));
+}
