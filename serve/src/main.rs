@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Prints the URL and keeps the sandbox open until its standard input ends; then everything is rolled back. Whatever
-//! database a client names is the sandbox's. The port is open to this machine, and asks for no password.
+//! database a client names is the sandbox's; it is the user that it names. The port is open to this machine, and asks for
+//! no password.
 
 mod proxy;
 

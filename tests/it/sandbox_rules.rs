@@ -227,6 +227,33 @@ fn settings_belong_to_one_session(url: PgUrl) {
     assert_eq!(a.query("show search_path"), "(\"$user\", public) SHOW I");
 }
 
+#[ptest::db_test(migrations = false)]
+fn a_client_is_the_user_that_it_names(url: PgUrl) {
+    let mut owner = Wire::connect(url.as_str());
+    owner.query("create role app login; create table t (a int); grant select on t to app");
+    let (mut app, hello) = Wire::start(url.as_str(), &[("user", "app")]);
+    assert!(show(&hello).contains("session_authorization=app"), "{}", show(&hello));
+    let is_app = |app: &mut Wire| {
+        assert_eq!(app.query("select session_user, current_user"), "(app,app) SELECT 1 I");
+        assert_eq!(app.query("insert into t values (1)"), "42501! I");
+        assert_eq!(app.query("select * from t where false"), "SELECT 0 I");
+    };
+    is_app(&mut app);
+    for back in
+        ["reset session authorization", "set session authorization default", "reset role", "reset all", "discard all"]
+    {
+        app.query(back);
+        is_app(&mut app);
+    }
+    app.query("begin; set local work_mem = '3MB'; set local role none; commit");
+    is_app(&mut app);
+    assert_eq!(owner.query("insert into t values (1)"), "INSERT 0 1 I");
+    is_app(&mut app);
+    let (_, refused) = Wire::start(url.as_str(), &[("user", "nobody")]);
+    assert_eq!(show(&refused), "R 28000!");
+    assert_eq!(refused[1].field(b'S').unwrap(), "FATAL");
+}
+
 #[ptest::db_test]
 fn start_up_parameters_are_settings(url: PgUrl) {
     let parameters =

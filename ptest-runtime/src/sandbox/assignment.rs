@@ -49,13 +49,16 @@ pub(super) fn reset_one(name: &str, tag: &'static str, local: bool, belief: &Bel
 }
 
 pub(super) fn reset_all(ground: &Ground<'_>) -> Vec<String> {
-    let initial = ground.initial.iter().map(|(name, value)| settings::set(name, value));
+    let initial = ground.initial.iter().filter(|(name, _)| !settings::is_role(name));
+    let initial = initial.map(|(name, value)| settings::set(name, value));
     std::iter::once("RESET ALL".to_owned()).chain(initial).collect()
 }
 
 /// What the server does for it, as far as it concerns one session.
 pub(super) fn discard_all(ground: &Ground<'_>) -> Vec<String> {
+    const USER: &str = "session_authorization";
     let mut commands = vec!["SET SESSION AUTHORIZATION DEFAULT".to_owned()];
+    commands.extend(ground.initial.get(USER).map(|user| settings::set(USER, user)));
     commands.extend(reset_all(ground));
     commands.push(deallocate_all(ground.prefix));
     let rest =

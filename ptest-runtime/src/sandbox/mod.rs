@@ -15,8 +15,7 @@
 //! | `session`, `extended`, `names` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
 //! | `turn`, `visit` | who may use the backend, and a statement inside another session's transaction |
-//! | `log`, `tap` | the last statements, for the report of a test that fails |
-//! | `watch` | what the end of a body finds |
+//! | `log`, `tap`, `watch` | the last statements, for the report of a test that fails; what the end of a body finds |
 //! | `backend`, `leftover`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
@@ -25,6 +24,7 @@
 //!   runs inside that, unless it has failed, has changed a setting or is read only; constraints wait for its commit.
 //! - `now()` is the time at which ptest's transaction began, `txid_current()` is its number and `xmin` a subtransaction's,
 //!   and every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
+//! - A client is the user that it names, by session authorization: whether that may log in, or connect, is not asked.
 //! - What the sandbox keeps to itself is not seen by `current_setting` or in `pg_settings`: the modes of transactions,
 //!   `idle_in_transaction_session_timeout` and `transaction_timeout`, which fire for `set_config` alone, and end the test.
 //! - Temporary tables, held cursors, session-level advisory locks and what `currval` says are shared by the sessions of a

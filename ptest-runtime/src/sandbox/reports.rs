@@ -119,11 +119,21 @@ pub(super) fn is_refusal(error: &Frame) -> bool {
 }
 
 /// Writes an error that ends the session, from one that the server did not mean so.
-pub(super) fn put_fatal(frame: &Frame, out: &mut BytesMut) {
+///
+/// A server that does not know the `user` has a code of its own for it.
+pub(super) fn put_fatal(frame: &Frame, user: Option<&str>, out: &mut BytesMut) {
+    let quoted = format!("\"{}\"", user.unwrap_or_default());
+    let names_user = |text: &[u8]| user.is_some() && text.windows(quoted.len()).any(|w| w == quoted.as_bytes());
+    let of_user = frame::report_fields(frame.body()).any(|(kind, text)| kind == b'M' && names_user(text));
     frame::put(out, b'E', |b| {
         for (kind, value) in frame::report_fields(frame.body()) {
             b.put_u8(kind);
-            frame::put_cstr(b, if matches!(kind, b'S' | b'V') { b"FATAL" } else { value });
+            let value = match kind {
+                b'S' | b'V' => b"FATAL",
+                b'C' if of_user => b"28000",
+                _ => value,
+            };
+            frame::put_cstr(b, value);
         }
         b.put_u8(0);
     });

@@ -63,7 +63,9 @@ impl Shared {
         }
         match end {
             Ok(()) | Err(End::Disconnected) => {}
-            Err(End::Refused(error)) => reports::put_fatal(&error, &mut client.out),
+            Err(End::Refused(error)) => {
+                reports::put_fatal(&error, session.initial.get("session_authorization"), &mut client.out)
+            }
             Err(End::Malformed(what)) => Report::fatal("08P01", what).put(&mut client.out),
             Err(End::Closed) => {
                 let what = "terminating connection because the test that it belongs to is over";

@@ -125,9 +125,12 @@ pub(super) fn put_welcome(reported: &[(String, String)], session: i32, secret: i
     frame::put_ready(out, b'I');
 }
 
-/// The settings that a client asks for at start-up: its parameters, and those in `options`; the order is the server's.
+/// The settings that a client asks for at start-up: its user, those in `options`, and its parameters; the order is the
+/// server's.
 pub(super) fn asked(parameters: &[(String, String)]) -> Vec<(String, String)> {
-    let mut settings = Vec::new();
+    let user = parameters.iter().rfind(|(name, _)| name == "user");
+    let mut settings: Vec<_> =
+        user.map(|(_, user)| ("session_authorization".to_owned(), user.clone())).into_iter().collect();
     for (name, value) in parameters {
         if name == "options" {
             settings.extend(options(value));
