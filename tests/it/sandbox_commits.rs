@@ -230,6 +230,11 @@ fn a_client_is_accepted_before_its_settings_are_refused(url: PgUrl) {
 #[ptest::db_test(migrations = false)]
 fn what_follows_a_prepare_transaction_of_nothing_is_as_read_only_as_before(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
+    if server_version() >= 18 {
+        // Behind a statement there is something: a transaction block.
+        assert_eq!(a.pipeline(&["set work_mem = '5MB'", "prepare transaction 'p'"]), "SET 25P01? 0A000! I");
+        return;
+    }
     a.query("create table t (a int); set default_transaction_read_only = on");
     a.send(&[run("set work_mem = '5MB'"), run("prepare transaction 'p'"), run("insert into t values (1)")].concat());
     a.send(&frame(b'S', b""));
