@@ -107,40 +107,32 @@ pub(crate) fn millis(time: &LitStr) -> Result<u64> {
 }
 
 pub(crate) fn isolation(value: &Value) -> Result<Isolation> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "transaction" => Ok(Isolation::Transaction),
-        "database" => Ok(Isolation::Database),
-        _ => Err(value.expected(name.span())),
-    }
+    one_of(value, [("transaction", Isolation::Transaction), ("database", Isolation::Database)])
 }
 
 pub(crate) fn level(value: &Value) -> Result<Level> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "read committed" => Ok(Level::ReadCommitted),
-        "repeatable read" => Ok(Level::RepeatableRead),
-        "serializable" => Ok(Level::Serializable),
-        _ => Err(value.expected(name.span())),
-    }
+    one_of(
+        value,
+        [
+            ("read committed", Level::ReadCommitted),
+            ("repeatable read", Level::RepeatableRead),
+            ("serializable", Level::Serializable),
+        ],
+    )
 }
 
 pub(crate) fn sessions(value: &Value) -> Result<Sessions> {
-    let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "turns" => Ok(Sessions::Turns),
-        "shared" => Ok(Sessions::Shared),
-        _ => Err(value.expected(name.span())),
-    }
+    one_of(value, [("turns", Sessions::Turns), ("shared", Sessions::Shared)])
 }
 
 pub(crate) fn flavor(value: &Value) -> Result<Flavor> {
+    one_of(value, [("current_thread", Flavor::CurrentThread), ("multi_thread", Flavor::MultiThread)])
+}
+
+fn one_of<T, const N: usize>(value: &Value, choices: [(&str, T); N]) -> Result<T> {
     let name: LitStr = value.parse()?;
-    match name.value().as_str() {
-        "current_thread" => Ok(Flavor::CurrentThread),
-        "multi_thread" => Ok(Flavor::MultiThread),
-        _ => Err(value.expected(name.span())),
-    }
+    let choice = choices.into_iter().find(|(choice, _)| *choice == name.value());
+    choice.map(|(_, choice)| choice).ok_or_else(|| value.expected(name.span()))
 }
 
 pub(crate) fn worker_threads(number: &LitInt) -> Result<usize> {
