@@ -5,56 +5,39 @@
 
 mod audit;
 mod config;
-mod context;
-mod database;
-mod deadline;
-mod drivers;
 mod error;
-mod kept;
-mod lease;
-mod migrator;
-mod named;
-mod param;
-mod postgres;
-mod reaper;
-mod report;
-mod run;
-mod runtime;
 #[allow(dead_code)]
-mod sandbox;
-mod server;
-mod setup;
-mod single;
-mod socket;
+mod pg;
+mod schema;
+mod spec;
 #[cfg(feature = "sqlx-sqlite")]
 mod sqlite;
-mod template;
 mod test;
 
-pub use context::Context;
 pub use error::{Error, Result};
-pub use migrator::Migrator;
-pub use named::Database;
-pub use param::{FromContext, PgUrl, TestDatabase};
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
+pub use test::context::Context;
+pub use test::migrator::Migrator;
+pub use test::named::Database;
+pub use test::param::{FromContext, PgUrl, TestDatabase};
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::audit::{Kind as Finding, Severities, Severity};
-    pub use crate::context::start_body;
-    pub use crate::param::{param, param_of};
-    pub use crate::run::{report, run, run_blocking};
-    pub use crate::setup::{Setup, call_setup, name_of};
-    pub use crate::test::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
+    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
+    pub use crate::test::context::start_body;
+    pub use crate::test::param::{param, param_of};
+    pub use crate::test::run::{report, run, run_blocking};
+    pub use crate::test::setup::{Setup, call_setup, name_of};
 }
 
 /// What the fuzz targets call.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod __fuzz {
-    pub use crate::sandbox::fuzz::{frames, statements};
+    pub use crate::pg::sandbox::fuzz::{frames, statements};
 }
 
 /// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.

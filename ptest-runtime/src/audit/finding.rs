@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::severities::Kind;
-use crate::sandbox::Undone;
+use crate::pg::sandbox::Undone;
 
 /// Something found when a test was over.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@
 //!
 //! An error fails a test that has passed; a test that failed by itself keeps its own message, and of it only what its
 //! database's future depends on is looked at. All texts are in [`finding`]. What is looked at, and how, is part of what
-//! ends a test: [`Sandbox::close`](crate::sandbox::Sandbox::close), the keepers of `lease` and `database`, and `sqlite`.
+//! ends a test: [`Sandbox::close`](crate::pg::sandbox::Sandbox::close), the keepers of `lease` and `database`, and `sqlite`.
 
 mod finding;
 mod severities;

@@ -1,7 +1,7 @@
 //! The texts as a user reads them, and the severities as a user writes them.
 
 use super::*;
-use crate::sandbox::Undone;
+use crate::pg::sandbox::Undone;
 
 fn every_finding() -> Vec<Finding> {
     let database = || "ptest_0123456789abcdef_0".to_owned();

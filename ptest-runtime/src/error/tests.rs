@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Error, ErrorKind};
-use crate::context::OtherDatabase;
-use crate::drivers::fixture::FixtureError;
-use crate::lease::LeaseError;
-use crate::run::RunError;
-use crate::server::{Address, DbError, QueryError, ServerError};
-use crate::single::SingleError;
+use crate::pg::drivers::fixture::FixtureError;
+use crate::pg::server::{Address, DbError, QueryError, ServerError};
+use crate::pg::single::SingleError;
+use crate::pg::slot::LeaseError;
+use crate::pg::template::TemplateError;
+use crate::schema::migrations::MigrationsError;
+use crate::schema::{ApplyError, Layout};
 use crate::sqlite::SqliteError;
-use crate::template::migrations::MigrationsError;
-use crate::template::{ApplyError, Layout, TemplateError};
+use crate::test::context::OtherDatabase;
+use crate::test::run::RunError;
 
 /// All of one kind, one below the other.
 fn texts<K: Into<ErrorKind>>(errors: impl IntoIterator<Item = K>) -> String {

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
-use crate::template::migrations::MigrationsError;
+use crate::schema::migrations::MigrationsError;
 
 type Cause = Box<dyn StdError + Send + Sync>;
 

@@ -12,6 +12,7 @@
 pub(crate) mod audit;
 #[cfg(test)]
 pub(crate) mod child;
+pub(crate) mod drivers;
 pub(crate) mod error;
 pub(crate) mod quiet;
 pub(crate) mod script;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::error::SqliteError;
-use crate::reaper::UNUSED;
+use crate::pg::reaper::UNUSED;
 
 /// A template that exists, and the folder that its slots live in.
 #[derive(Debug, Clone)]

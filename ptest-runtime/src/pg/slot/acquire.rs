@@ -1,0 +1,186 @@
+//! The search for a free slot: connect, try the lock, else the next; clone the one that is missing.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::LeaseError;
+use super::proof::{self, Proof};
+use super::sequences::{Sequences, Which};
+use crate::pg::sandbox::{self, Constraints};
+use crate::pg::server::{Address, Admin, Connection, QueryError};
+use crate::pg::template::facts::{self, Facts};
+use crate::pg::template::{self, slot_name};
+use crate::schema::Schema;
+use crate::spec::Level;
+
+/// The key of the lease. Advisory locks belong to one database, so the same key serves every slot.
+pub(crate) const KEY: &str = "8100086310834958188";
+
+/// The fence behind the sandbox's rules: if ptest's transaction were ever lost, the next write would fail. A start-up
+/// setting survives `RESET ALL`. No server-side timer may kill the backend between two statements of a client.
+pub(crate) const FENCE: [(&str, &str); 2] =
+    [("default_transaction_read_only", "on"), ("idle_in_transaction_session_timeout", "0")];
+
+/// How long a server may take to let clients in.
+const STARTING: Duration = Duration::from_secs(30);
+
+/// How often a slot is made that is not there on connecting: others may drop what nobody leases.
+const MAKES: u32 = 3;
+
+/// What came of trying a slot.
+pub(super) enum Attempt<S> {
+    Leased(S),
+    /// Another test has it, or had until a moment ago.
+    Held,
+    /// There is no such slot yet.
+    Missing,
+}
+
+impl<S> Attempt<S> {
+    pub(super) fn map<T>(self, leased: impl FnOnce(S) -> T) -> Attempt<T> {
+        match self {
+            Attempt::Leased(slot) => Attempt::Leased(leased(slot)),
+            Attempt::Held => Attempt::Held,
+            Attempt::Missing => Attempt::Missing,
+        }
+    }
+}
+
+/// A slot's connection: locked, its transaction open, its savepoint set.
+pub(crate) struct Acquired {
+    pub(super) connection: Connection,
+    pub(super) database: String,
+    pub(super) constraints: Constraints,
+    pub(super) proof: Proof,
+    pub(super) sequences: Sequences,
+}
+
+/// Tries to lease the slot with this number; `make`: clones it if it is missing.
+pub(super) async fn try_slot(
+    server: &Address,
+    schema: &Schema,
+    slot: u32,
+    make: bool,
+    notes: &Path,
+) -> crate::Result<Attempt<Acquired>> {
+    let database = slot_name(&schema.fingerprint, slot);
+    let started = Instant::now();
+    let mut makes = 0;
+    loop {
+        match Connection::open(server, &database, &FENCE).await {
+            Ok(connection) => {
+                let acquired = lock(server, connection, database, notes).await?;
+                return Ok(match acquired {
+                    Some(acquired) => Attempt::Leased(acquired.restored(server).await?),
+                    None => Attempt::Held,
+                });
+            }
+            Err(error) => match error.code() {
+                Some("3D000" | "55000") if !make => return Ok(Attempt::Missing),
+                // Missing, or another process is in the middle of cloning it (or died there: then it is finished here).
+                Some("3D000" | "55000") if makes < MAKES => {
+                    make_slot(server, schema, slot).await?;
+                    makes += 1;
+                }
+                // The server is starting up.
+                Some("57P03") if started.elapsed() < STARTING => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ => return Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Takes the lease; `None`: another test has it.
+async fn lock(
+    server: &Address,
+    mut connection: Connection,
+    database: String,
+    notes: &Path,
+) -> Result<Option<Acquired>, LeaseError> {
+    let answer = async {
+        // Both are under way at once: a lease costs one round trip.
+        connection.send(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), {}", facts::ASK)).await?;
+        connection
+            .send(&format!("{};SAVEPOINT {}", proof::begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT))
+            .await?;
+        Ok::<_, QueryError>((connection.finish().await?, connection.finish().await?))
+    };
+    let (locked, begun) = answer.await.map_err(|source| LeaseError::Lock {
+        database: database.clone(),
+        address: Box::new(server.clone()),
+        source,
+    })?;
+    let text = |rows: &[Vec<Option<String>>], column: usize| rows.first().and_then(|row| row[column].clone());
+    let Some(proof) = Proof::read(begun.first()).filter(|_| text(&locked, 0).as_deref() == Some("t")) else {
+        return Ok(None);
+    };
+    let facts = text(&locked, 1).as_deref().and_then(Facts::read);
+    let note = notes.join(&database);
+    Ok(Some(Acquired::new(connection, database, facts, &note, proof)))
+}
+
+/// Begins ptest's transaction on a connection that has taken the lease.
+pub(crate) async fn begin(
+    server: &Address,
+    mut connection: Connection,
+    database: String,
+    facts: Option<Facts>,
+    note: &Path,
+) -> Result<Acquired, LeaseError> {
+    let sql = format!("{};SAVEPOINT {}", proof::begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT);
+    let rows = connection.query(&sql).await.map_err(|source| LeaseError::Lock {
+        database: database.clone(),
+        address: Box::new(server.clone()),
+        source,
+    })?;
+    let proof = Proof::read(rows.first()).ok_or(LeaseError::Gone)?;
+    Acquired::new(connection, database, facts, note, proof).restored(server).await
+}
+
+impl Acquired {
+    fn new(connection: Connection, database: String, facts: Option<Facts>, note: &Path, proof: Proof) -> Acquired {
+        let sequences = Sequences::new(facts.as_ref(), note);
+        let constraints = match facts {
+            None => Constraints::Ask,
+            Some(Facts { deferrable: None, .. }) => Constraints::None,
+            Some(Facts { deferrable: Some(immediate), .. }) => Constraints::Known(immediate),
+        };
+        Acquired { connection, database, constraints, proof, sequences }
+    }
+
+    /// Restores the sequences after a test that was killed.
+    async fn restored(mut self, server: &Address) -> Result<Acquired, LeaseError> {
+        let which = match self.sequences.were_left() {
+            true => Which::All,
+            false if server.is_own() => return Ok(self),
+            false => Which::Ahead,
+        };
+        let Some(restore) = self.sequences.restore(which) else { return Ok(self) };
+        let rows = self
+            .connection
+            .query(&format!("{};{}", proof::restore_sql(&restore), proof::ready_sql(Level::ReadCommitted)))
+            .await
+            .map_err(|source| LeaseError::Lock {
+                database: self.database.clone(),
+                address: Box::new(server.clone()),
+                source,
+            })?;
+        self.proof = Proof::read(rows.last()).ok_or(LeaseError::Gone)?;
+        Ok(self)
+    }
+}
+
+async fn make_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<()> {
+    let mut admin = match Admin::open(server).await {
+        // The server is starting up; the caller tries again.
+        Err(e) if e.code() == Some("57P03") => {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return Ok(());
+        }
+        other => other?,
+    };
+    template::ensure(&mut admin, schema).await?;
+    template::clone_into(&mut admin, schema, &slot_name(&schema.fingerprint, slot)).await?;
+    admin.close().await;
+    Ok(())
+}

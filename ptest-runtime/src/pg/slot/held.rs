@@ -1,0 +1,226 @@
+//! A leased slot: a thread of its own that keeps the backend, so that it outlasts the runtimes of tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::LeaseError;
+use super::acquire::{self, Attempt};
+use super::keeper::Keeper;
+use super::registry::Reserved;
+use crate::audit::Finding;
+use crate::pg::sandbox::{Activity, Lost, Options, Record, Watch};
+use crate::pg::server::Address;
+use crate::pg::single::{self, Turn};
+use crate::schema::Schema;
+use crate::test::report::{Kept, Scene};
+
+/// A leased slot. Dropping it gives the database up: the backend's connection ends, and the server rolls back.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    number: u32,
+    database: Arc<str>,
+    server: Address,
+    fingerprint: String,
+    orders: mpsc::UnboundedSender<Order>,
+    /// The test's turn on the single database.
+    turn: Option<Turn>,
+}
+
+/// What the slot's thread is told.
+pub(super) enum Order {
+    /// Open a sandbox for a test, with a socket of its own.
+    Open { options: Options, reply: oneshot::Sender<Result<Opened, LeaseError>> },
+    /// Tell what the sandbox is at.
+    Probe { reply: std::sync::mpsc::SyncSender<Activity> },
+    /// Tell what its sessions are at, and, of a test whose time is up, what the server is at.
+    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Scene> },
+    /// End its sessions: the test's time is up.
+    Interrupt,
+    /// End the sandbox: audit, roll back, reset.
+    Close { failed: bool, reply: oneshot::Sender<Verdict> },
+}
+
+/// Where clients find the sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) folder: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) watch: Arc<Watch>,
+}
+
+/// Asks a slot's sandbox from any thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Prober(mpsc::UnboundedSender<Order>);
+
+impl Prober {
+    /// What the sandbox is at, once it has read all that its clients have sent; `None`: it is gone.
+    pub(crate) fn probe(&self) -> Option<Activity> {
+        let (reply, activity) = std::sync::mpsc::sync_channel(1);
+        self.0.send(Order::Probe { reply }).ok()?;
+        activity.recv().ok()
+    }
+
+    /// What the sandbox's sessions are at; `None`: it is gone.
+    pub(crate) fn look(&self, timed_out: bool) -> Option<Scene> {
+        let (reply, scene) = std::sync::mpsc::sync_channel(1);
+        self.0.send(Order::Look { timed_out, reply }).ok()?;
+        scene.recv().ok()
+    }
+
+    /// Ends the sandbox's sessions.
+    pub(crate) fn interrupt(&self) {
+        let _ = self.0.send(Order::Interrupt);
+    }
+}
+
+/// What is known of a database after its test. Without a loss it is rolled back and reset, and can be leased again.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) lost: Option<Loss>,
+    pub(crate) findings: Vec<Finding>,
+    /// What its sessions said.
+    pub(crate) record: Record,
+    /// It was to be kept for the user.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// Why a database is not used again.
+#[derive(Debug)]
+pub(crate) enum Loss {
+    /// ptest's own transaction has ended.
+    Ended,
+    /// Somebody else has written to the database.
+    Written,
+    /// These were connected to the database, and may have written to it.
+    Shared(Vec<String>),
+    /// It is clean, but a clone serves better.
+    Worn,
+    /// The backend could not be brought back to a clean state.
+    Broken(String),
+}
+
+impl Slot {
+    /// Tries to lease the slot with this number, on a thread of its own; `make`: clones it if it is missing.
+    pub(super) async fn acquire(
+        server: &Address,
+        schema: &Schema,
+        reserved: Option<Reserved>,
+        make: bool,
+    ) -> crate::Result<Attempt<Slot>> {
+        let number = reserved.as_ref().map_or(0, Reserved::number);
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (ready, acquired) = oneshot::channel();
+        let (server_, schema_) = (server.clone(), schema.clone());
+        let notes = crate::config::Config::get()?.target_dir.join("held");
+        std::thread::Builder::new()
+            .name(format!("ptest slot {number}"))
+            .spawn(move || hold(&server_, &schema_, reserved, make, &notes, ready, inbox))
+            .map_err(crate::Error::other)?;
+        let attempt = acquired.await.map_err(|_| LeaseError::Gone)??;
+        let fingerprint = schema.fingerprint.clone();
+        Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders, turn: None }))
+    }
+
+    /// Waits for the single database, which is slot 0.
+    pub(crate) async fn acquire_single(server: &Address, schema: &Schema) -> crate::Result<Slot> {
+        match Slot::acquire(server, schema, None, false).await? {
+            Attempt::Leased(slot) => Ok(slot),
+            Attempt::Held | Attempt::Missing => Err(LeaseError::Gone.into()),
+        }
+    }
+
+    pub(crate) fn with_turn(self, turn: Turn) -> Slot {
+        Slot { turn: Some(turn), ..self }
+    }
+
+    pub(super) fn take_turn(&mut self) -> Option<Turn> {
+        self.turn.take()
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    pub(crate) fn server(&self) -> &Address {
+        &self.server
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Opens the sandbox of the next test.
+    pub(crate) async fn open(&self, options: Options) -> Result<Opened, LeaseError> {
+        let (reply, opened) = oneshot::channel();
+        let _ = self.orders.send(Order::Open { options, reply });
+        opened.await.map_err(|_| LeaseError::Gone)?
+    }
+
+    pub(crate) fn prober(&self) -> Prober {
+        Prober(self.orders.clone())
+    }
+
+    /// Ends the sandbox. Blocks the thread of the test, whose runtime is gone.
+    pub(crate) fn close(&self, failed: bool) -> Verdict {
+        let (reply, verdict) = oneshot::channel();
+        let _ = self.orders.send(Order::Close { failed, reply });
+        verdict.blocking_recv().unwrap_or_else(|_| Verdict::broken("the thread that held the database has ended"))
+    }
+}
+
+impl Verdict {
+    pub(super) fn broken(why: &str) -> Self {
+        let lost = Some(Loss::Broken(why.to_owned()));
+        Verdict { lost, findings: Vec::new(), record: Record::default(), kept: None }
+    }
+}
+
+impl From<Lost> for Loss {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Escaped => Loss::Ended,
+            Lost::Confused(why) => Loss::Broken(why),
+        }
+    }
+}
+
+/// The slot's thread.
+fn hold(
+    server: &Address,
+    schema: &Schema,
+    reserved: Option<Reserved>,
+    make: bool,
+    notes: &Path,
+    ready: oneshot::Sender<crate::Result<Attempt<Arc<str>>>>,
+    inbox: mpsc::UnboundedReceiver<Order>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(crate::Error::other(error)))),
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        let attempt = match (&server.single, &reserved) {
+            (Some(database), _) => single::acquire(server, schema, database, notes).await.map(Attempt::Leased),
+            (None, Some(reserved)) => acquire::try_slot(server, schema, reserved.number(), make, notes).await,
+            (None, None) => Ok(Attempt::Held),
+        };
+        if let Ok(Attempt::Leased(acquired)) = attempt {
+            let database: Arc<str> = acquired.database.as_str().into();
+            if ready.send(Ok(Attempt::Leased(database))).is_ok() {
+                Keeper::new(server, acquired, reserved).serve(inbox).await;
+            }
+        } else {
+            // The number is free before anyone hears of it.
+            drop(reserved);
+            let _ = ready.send(attempt.map(|attempt| attempt.map(|_| "".into())));
+        }
+    });
+}

@@ -1,0 +1,291 @@
+//! The keeper of a slot: its backend between tests, its sandbox during one, and the audit at the end.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::acquire::Acquired;
+use super::held::{Loss, Opened, Order, Verdict};
+use super::proof::{self, Answers, Proof};
+use super::registry::Reserved;
+use super::sequences::{Sequences, Which};
+use super::{LeaseError, bloat, detach, keep, locks};
+use crate::audit::Finding;
+use crate::config::Config;
+use crate::pg::sandbox::{Backend, Constraints, Lost, Options, Remains, Sandbox};
+use crate::pg::server::{Address, Rows, ServerError};
+use crate::pg::single;
+use crate::pg::socket::Socket;
+use crate::spec::Level;
+use crate::test::report::Scene;
+
+/// How long others may take to leave the database when they have disconnected.
+const LEAVING: Duration = Duration::from_millis(100);
+
+/// What the slot's thread keeps between tests.
+pub(super) struct Keeper {
+    server: Address,
+    backend: Option<Backend>,
+    sandbox: Option<(Sandbox, Socket)>,
+    database: String,
+    constraints: Constraints,
+    proof: Proof,
+    sequences: Sequences,
+    _reserved: Option<Reserved>,
+}
+
+impl Keeper {
+    pub(super) fn new(server: &Address, acquired: Acquired, reserved: Option<Reserved>) -> Self {
+        Keeper {
+            server: server.clone(),
+            backend: Some(Backend::new(acquired.connection, server.clone())),
+            sandbox: None,
+            database: acquired.database,
+            constraints: acquired.constraints,
+            proof: acquired.proof,
+            sequences: acquired.sequences,
+            _reserved: reserved,
+        }
+    }
+
+    pub(super) async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        while let Some(order) = inbox.recv().await {
+            match order {
+                Order::Open { options, reply } => drop(reply.send(self.open(options).await)),
+                Order::Probe { reply } => {
+                    if let Some((sandbox, _)) = &self.sandbox {
+                        let _ = reply.send(sandbox.activity().await);
+                    }
+                }
+                Order::Look { timed_out, reply } => drop(reply.send(self.look(timed_out).await)),
+                Order::Interrupt => {
+                    if let Some((sandbox, _)) = &self.sandbox {
+                        sandbox.interrupt();
+                    }
+                }
+                Order::Close { failed, reply } => {
+                    let verdict = self.close(failed).await;
+                    if verdict.kept.is_some() {
+                        drop(self);
+                        let _ = reply.send(verdict);
+                        return;
+                    }
+                    if let Some(loss) = &verdict.lost {
+                        self.give_up(loss).await;
+                        // The connection and the number are gone before anyone hears of it.
+                        drop(self);
+                        let _ = reply.send(verdict);
+                        return;
+                    }
+                    let _ = reply.send(verdict);
+                }
+            }
+        }
+    }
+
+    async fn open(&mut self, options: Options) -> Result<Opened, LeaseError> {
+        let (listener, socket) = Socket::bind()?;
+        self.sequences.leave_note();
+        let mut backend = self.backend.take().ok_or(LeaseError::Gone)?;
+        if options.level != Level::ReadCommitted {
+            let rows = backend.query(&proof::reset_sql(options.level)).await.map_err(|_| LeaseError::Gone)?;
+            self.proof = Proof::read(rows.last()).ok_or(LeaseError::Gone)?;
+        }
+        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret(), options);
+        sandbox.listen(listener);
+        let opened = Opened { folder: socket.folder().to_owned(), port: socket.port(), watch: sandbox.watch() };
+        self.sandbox = Some((sandbox, socket));
+        Ok(opened)
+    }
+
+    async fn look(&self, timed_out: bool) -> Scene {
+        let mut scene = Scene::now(timed_out);
+        scene.record = self.sandbox.as_ref().map(|(sandbox, _)| sandbox.record());
+        if timed_out {
+            scene.look_at_server(&self.server, &self.database).await;
+        }
+        scene
+    }
+
+    async fn close(&mut self, failed: bool) -> Verdict {
+        let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::broken("no test was open") };
+        drop(socket);
+        let mut remains = sandbox.close().await;
+        let (mut findings, mut kept) = (Vec::new(), None);
+        let lost = match (remains.lost.take(), remains.backend.take()) {
+            (Some(lost), _) => Some(lost.into()),
+            (None, None) => Some(Loss::Broken("a statement could not be cancelled".to_owned())),
+            (None, Some(mut backend)) if Config::get().is_ok_and(|config| config.keep.wants(failed)) => {
+                if !failed {
+                    // What is lost here is found again by whoever keeps the database.
+                    let _ = self.look_before_commit(&mut backend, &remains, &mut findings).await;
+                }
+                kept = Some(keep::keep(&self.server, &self.database, backend).await);
+                self.sequences.remove_note();
+                None
+            }
+            (None, Some(mut backend)) => {
+                let lost = self.audit(&mut backend, !failed, &remains, &mut findings).await;
+                self.backend = Some(backend);
+                lost.unwrap_or_else(|lost| Some(lost.into()))
+            }
+        };
+        if !failed {
+            findings.extend(remains.stragglers.into_iter().flat_map(Finding::all_of));
+        }
+        findings.extend(remains.undone.into_iter().next().map(Finding::Undone));
+        match &lost {
+            Some(Loss::Ended) => findings.push(Finding::Ended { database: self.database.clone() }),
+            Some(Loss::Written) => findings.push(Finding::Written { database: self.database.clone() }),
+            Some(Loss::Shared(clients)) => {
+                findings.push(Finding::OtherConnection { database: self.database.clone(), clients: clients.clone() })
+            }
+            Some(Loss::Worn | Loss::Broken(_)) | None => {}
+        }
+        Verdict { lost, findings, record: remains.record, kept }
+    }
+
+    /// Looks at what a test that has passed leaves, where it is committed.
+    async fn look_before_commit(
+        &self,
+        backend: &mut Backend,
+        remains: &Remains,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Lost> {
+        if remains.advisory {
+            findings.extend(locks::held(backend).await?);
+        }
+        if let Err(error) = backend.try_query("SET CONSTRAINTS ALL IMMEDIATE").await? {
+            findings.push(Finding::DeferredConstraint { error });
+            backend.undo();
+        }
+        Ok(())
+    }
+
+    /// Looks at what the test leaves, rolls it back, and begins ptest's next transaction; gives why the database must not
+    /// be used again.
+    async fn audit(
+        &mut self,
+        backend: &mut Backend,
+        passed: bool,
+        remains: &Remains,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<Loss>, Lost> {
+        if passed && remains.advisory {
+            findings.extend(locks::held(backend).await?);
+        }
+        let (mut answers, mut rows) = self.roll_back(backend, passed, findings).await?;
+        if !answers.stands {
+            return Ok(Some(Loss::Ended));
+        }
+        let clients = match answers.shared {
+            true => self.others(backend, &mut answers).await?,
+            false => Vec::new(),
+        };
+        if answers.written {
+            let analyzed = !backend.query(&self.proof.analyzed_sql()).await?.is_empty();
+            return Ok(Some(if analyzed { Loss::Worn } else { Loss::Written }));
+        }
+        if !clients.is_empty() {
+            return Ok(Some(Loss::Shared(clients)));
+        }
+        let restore = self.sequences.restore(if answers.counted { Which::Read } else { Which::All });
+        if let Some(restore) = restore.filter(|_| answers.took_number) {
+            rows = backend.queries(&[&proof::restore_sql(&restore), &proof::ready_sql(Level::ReadCommitted)]).await?;
+        }
+        match Proof::read(rows.last()) {
+            Some(proof) => self.proof = proof,
+            None => return Ok(Some(Loss::Broken("the lease was lost".to_owned()))),
+        }
+        self.sequences.remove_note();
+        // There is no clone to take the place of the single database.
+        let worn = self.server.single.is_none()
+            && bloat::is_due(answers.logged)
+            && bloat::is_bloated(backend, &self.database).await?;
+        Ok(worn.then_some(Loss::Worn))
+    }
+
+    /// Who else is connected to the database. Whoever is on its way out has yet to report what it wrote.
+    async fn others(&self, backend: &mut Backend, answers: &mut Answers) -> Result<Vec<String>, Lost> {
+        let started = Instant::now();
+        loop {
+            let (clients, written) = self.proof.others(backend.query(&self.proof.others_sql()).await?);
+            answers.written |= written;
+            if clients.is_empty() || started.elapsed() > LEAVING {
+                return Ok(clients);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// One string, one round trip: asks for the proof, and rolls back. If the proof fails, the rest does no harm, for the
+    /// database is given up. What is deferred is checked first; where that fails, nothing behind it has run.
+    async fn roll_back(
+        &self,
+        backend: &mut Backend,
+        passed: bool,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(Answers, Rows), Lost> {
+        let sql = format!("{};{}", self.proof.sql(), proof::reset_sql(Level::ReadCommitted));
+        let mut checked = Err(String::new());
+        if passed {
+            checked = backend.try_query(&format!("SET CONSTRAINTS ALL IMMEDIATE;{sql}")).await?;
+        }
+        let rows = match checked {
+            Ok(rows) => rows,
+            Err(error) => {
+                if passed {
+                    findings.push(Finding::DeferredConstraint { error });
+                    backend.undo();
+                }
+                backend.query(&sql).await?
+            }
+        };
+        Ok((self.proof.answers(rows.first()), rows))
+    }
+
+    /// Lets the server roll back by ending the connection. A database that was not the test's alone is detached, so that
+    /// nobody leases it again.
+    async fn give_up(&mut self, loss: &Loss) {
+        let detached = match loss {
+            Loss::Broken(_) => {
+                drop(self.backend.take());
+                Ok(())
+            }
+            // While its lock is still held.
+            _ if self.server.single.is_some() => single::spoil(&self.server).await,
+            Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => self.detach(loss).await,
+        };
+        if let Err(error) = detached {
+            crate::progress(&format!("cannot detach database {}: {error}", self.database));
+        }
+    }
+
+    async fn detach(&mut self, loss: &Loss) -> Result<(), ServerError> {
+        let mut admin = detach::close(&self.server, &self.database).await?;
+        drop(self.backend.take());
+        let name = detach::detached_name(&self.database);
+        detach::rename(&mut admin, &self.database, &name).await?;
+        match loss {
+            // Large, and nothing else is wrong with it: it need not wait for the reaper.
+            Loss::Worn => detach::drop_on_its_own(admin, &name).await,
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn backend_for_test(&mut self) -> &mut Backend {
+        self.backend.as_mut().expect("no test is open")
+    }
+
+    /// Ends a test that had no sandbox.
+    #[cfg(test)]
+    pub(super) async fn lose_for_test(&mut self) -> Option<Loss> {
+        let mut backend = self.backend.take()?;
+        let loss = self.audit(&mut backend, true, &Remains::default(), &mut Vec::new()).await;
+        let loss = loss.unwrap_or_else(|lost| Some(lost.into()))?;
+        self.backend = Some(backend);
+        self.give_up(&loss).await;
+        Some(loss)
+    }
+}

@@ -1,0 +1,59 @@
+//! The lease: a slot database that no other running test has, held by a lock that dies with its holder.
+//!
+//! ```text
+//!                 connect, lock, BEGIN           test opens                 test closes
+//!   (missing) ──clone──► free ──────────► leased ─────────► in a sandbox ───────────────┐
+//!                          ▲                ▲                                           │
+//!                          │ process ends   └──────── audited, rolled back, reset ◄─────┤
+//!                          └────────────────                                           │
+//!                                             lost or escaped: detached, never reused ◄─┘
+//! ```
+//!
+//! The lock is a session advisory lock in the slot database itself, on the connection that runs the test: the server
+//! releases it, and rolls back, when the process dies. It is held as a transaction lock too, for a body may say
+//! `pg_advisory_unlock_all()`. A process keeps its leases, each with its warm backend, for its next tests.
+
+mod acquire;
+mod bloat;
+mod detach;
+mod held;
+mod keep;
+mod keeper;
+mod locks;
+mod proof;
+mod registry;
+mod sequences;
+
+pub(crate) use acquire::{Acquired, FENCE, KEY, begin};
+pub(crate) use detach::rename;
+pub(crate) use held::{Loss, Opened, Prober, Slot};
+pub(crate) use keep::mark as mark_kept;
+pub(crate) use registry::{lease, release};
+pub(crate) use sequences::restore_sequences_sql;
+
+use crate::pg::server::{Address, QueryError};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeaseError {
+    #[error("cannot lease a test database: all {tried} slots are held by running tests")]
+    Exhausted { tried: u32 },
+    #[error("cannot lock the test database `{database}` at {address}")]
+    Lock { database: String, address: Box<Address>, source: QueryError },
+    #[error("cannot open a socket for the test's connections in {}", folder.display())]
+    Socket { folder: std::path::PathBuf, source: std::io::Error },
+    #[error("cannot lease a database by its file in {}", folder.display())]
+    Claim { folder: std::path::PathBuf, source: std::io::Error },
+    #[error("the thread that holds the test's database has ended")]
+    Gone,
+}
+
+impl LeaseError {
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            LeaseError::Exhausted { .. } => Some("run fewer tests at once".to_owned()),
+            LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
+            LeaseError::Claim { .. } => Some("run all tests of this target folder as the same user".to_owned()),
+            LeaseError::Lock { .. } | LeaseError::Gone => None,
+        }
+    }
+}

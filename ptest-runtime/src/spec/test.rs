@@ -1,0 +1,260 @@
+//! The test as the macro describes it: constant data, written by the attribute, read by everything else.
+
+use std::time::Duration;
+
+use crate::audit::Severities;
+use crate::test::migrator::AnyMigrator;
+use crate::test::named::Database;
+use crate::test::setup::Setup;
+
+/// One `#[ptest::db_test]` function, as its attribute describes it. Built in a `static` by the generated code.
+#[derive(Debug)]
+pub struct Test {
+    /// `module::path::function`, as the test runner prints it.
+    pub name: &'static str,
+    /// The folder of the package's `Cargo.toml` when it was compiled; the run-time variable of that name wins.
+    pub manifest_dir: &'static str,
+    /// Which of the databases of a test this describes; `None`: its own.
+    pub(crate) database: Option<&'static Database>,
+    /// Where the schema comes from.
+    pub migrations: Migrations,
+    /// SQL scripts that are part of the template, in order.
+    pub seed: &'static [Script],
+    /// The function that completes the template.
+    pub setup: Option<&'static Setup>,
+    /// SQL scripts to run before the body, in order.
+    pub fixtures: &'static [Script],
+    /// What keeps the test apart from the others.
+    pub isolation: Isolation,
+    /// The isolation level of ptest's transaction, and the default of the test's own.
+    pub level: Level,
+    /// What a statement of one session does while another is in a transaction.
+    pub sessions: Sessions,
+    /// How long a session waits for its turn while the one that has it does nothing.
+    pub turn_timeout: Duration,
+    /// What becomes of what the audit finds.
+    pub audit: Severities,
+    /// Wall time that the body may take.
+    pub timeout: Option<Duration>,
+    /// The body's tokio runtime.
+    pub flavor: Flavor,
+    /// Whether the body's clock starts paused (`tokio::time::pause`).
+    pub start_paused: bool,
+    /// What the function's `#[should_panic]` expects the panic to say, if it has one: then a failure of the harness must not
+    /// be a panic.
+    pub should_panic: Option<&'static str>,
+}
+
+/// Where a test's schema comes from: the arguments `migrations` and `migrator`.
+#[derive(Debug, Clone, Copy)]
+pub enum Migrations {
+    /// The folder that `sqlx.toml` names, else `migrations/` beside `Cargo.toml` where it exists.
+    Default,
+    /// `migrations = "dir"`, relative to the folder of `Cargo.toml`.
+    Dir(&'static str),
+    /// `migrations = false`: an empty database.
+    None,
+    /// `migrator = path::TO_MIGRATOR`.
+    Migrator(&'static dyn AnyMigrator),
+}
+
+impl Migrations {
+    /// Whether both name the same source.
+    pub(crate) fn is_same(&self, other: &Migrations) -> bool {
+        match (self, other) {
+            (Migrations::Default, Migrations::Default) | (Migrations::None, Migrations::None) => true,
+            (Migrations::Dir(a), Migrations::Dir(b)) => a == b,
+            (Migrations::Migrator(a), Migrations::Migrator(b)) => a.is_same(*b),
+            _ => false,
+        }
+    }
+}
+
+/// A script of the arguments `seed` and `fixtures`, embedded at compile time as sqlx does.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The path as the attribute spells it, for error messages.
+    pub path: &'static str,
+    /// The script.
+    pub sql: &'static str,
+}
+
+/// What keeps a test apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// `isolation = "transaction"`, the default: one transaction that is rolled back.
+    Transaction,
+    /// `isolation = "database"`: a database of its own, with real transactions.
+    Database,
+}
+
+/// An isolation level of the argument `level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// `level = "read committed"`, the default.
+    ReadCommitted,
+    /// `level = "repeatable read"`.
+    RepeatableRead,
+    /// `level = "serializable"`.
+    Serializable,
+}
+
+impl Level {
+    /// Its name in SQL.
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Level::ReadCommitted => "read committed",
+            Level::RepeatableRead => "repeatable read",
+            Level::Serializable => "serializable",
+        }
+    }
+}
+
+/// What a statement of one session does while another is in a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// `sessions = "turns"`, the default: it waits.
+    Turns,
+    /// `sessions = "shared"`: it runs at once, inside the other's transaction.
+    Shared,
+}
+
+/// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// `flavor = "current_thread"`, the default.
+    CurrentThread,
+    /// `flavor = "multi_thread"`, with `worker_threads` where given.
+    MultiThread(Option<usize>),
+}
+
+impl Test {
+    /// A test with every argument at its default.
+    pub const fn new(name: &'static str, manifest_dir: &'static str) -> Self {
+        Test {
+            name,
+            manifest_dir,
+            database: None,
+            migrations: Migrations::Default,
+            seed: &[],
+            setup: None,
+            fixtures: &[],
+            isolation: Isolation::Transaction,
+            level: Level::ReadCommitted,
+            sessions: Sessions::Turns,
+            turn_timeout: Duration::from_secs(2),
+            audit: Severities::new(),
+            timeout: None,
+            flavor: Flavor::CurrentThread,
+            start_paused: false,
+            should_panic: None,
+        }
+    }
+
+    /// The same test, of another of its databases.
+    pub(crate) fn of(&self, database: &'static Database) -> Test {
+        let Database { manifest_dir, migrations, seed, setup, .. } = *database;
+        Test { database: Some(database), manifest_dir, migrations, seed, setup, fixtures: &[], ..*self }
+    }
+
+    /// The variable that names the server, before `DATABASE_URL` does.
+    pub(crate) fn url(&self) -> Option<&'static str> {
+        self.database?.url
+    }
+
+    /// Whether the schemas of both are made from the same.
+    pub(crate) fn has_schema_of(&self, other: &Test) -> bool {
+        let setup = match (self.setup, other.setup) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.is_same(b),
+            _ => false,
+        };
+        setup
+            && self.manifest_dir == other.manifest_dir
+            && self.migrations.is_same(&other.migrations)
+            && self.seed == other.seed
+    }
+
+    /// The name as the runner prints it: without the crate's.
+    pub(crate) fn short_name(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, rest)| rest)
+    }
+
+    /// Sets where the schema comes from.
+    pub const fn migrations(mut self, migrations: Migrations) -> Self {
+        self.migrations = migrations;
+        self
+    }
+
+    /// Sets the scripts that are part of the template.
+    pub const fn seed(mut self, seed: &'static [Script]) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the function that completes the template.
+    pub const fn setup(mut self, setup: &'static Setup) -> Self {
+        self.setup = Some(setup);
+        self
+    }
+
+    /// Sets the scripts to run before the body.
+    pub const fn fixtures(mut self, fixtures: &'static [Script]) -> Self {
+        self.fixtures = fixtures;
+        self
+    }
+
+    /// Sets what keeps the test apart from the others.
+    pub const fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// Sets the isolation level of ptest's transaction.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets what a statement of one session does while another is in a transaction.
+    pub const fn sessions(mut self, sessions: Sessions) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// Sets how long a session waits for its turn, in milliseconds.
+    pub const fn turn_timeout_ms(mut self, millis: u64) -> Self {
+        self.turn_timeout = Duration::from_millis(millis);
+        self
+    }
+
+    /// Sets what becomes of what the audit finds.
+    pub const fn audit(mut self, severities: Severities) -> Self {
+        self.audit = severities;
+        self
+    }
+
+    /// Sets the wall time that the body may take, in milliseconds.
+    pub const fn timeout_ms(mut self, millis: u64) -> Self {
+        self.timeout = Some(Duration::from_millis(millis));
+        self
+    }
+
+    /// Sets the flavor of the body's runtime.
+    pub const fn flavor(mut self, flavor: Flavor) -> Self {
+        self.flavor = flavor;
+        self
+    }
+
+    /// Starts the body with its clock paused.
+    pub const fn start_paused(mut self, start_paused: bool) -> Self {
+        self.start_paused = start_paused;
+        self
+    }
+
+    /// Notes that the runner expects a panic whose message contains this.
+    pub const fn should_panic(mut self, expected: &'static str) -> Self {
+        self.should_panic = Some(expected);
+        self
+    }
+}
