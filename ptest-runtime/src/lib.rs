@@ -12,6 +12,7 @@ mod schema;
 mod spec;
 #[cfg(feature = "sqlx-sqlite")]
 mod sqlite;
+mod sys;
 mod test;
 
 pub use error::{Error, Result};

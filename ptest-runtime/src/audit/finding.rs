@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::severities::Kind;
+use crate::error::Failure;
 use crate::pg::sandbox::Undone;
 
 /// Something found when a test was over.
@@ -191,8 +192,8 @@ impl Straggler {
     }
 }
 
-impl AuditError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for AuditError {
+    fn help(&self) -> Option<String> {
         match &self.0[..] {
             [only] => Some(only.help()),
             _ => None,

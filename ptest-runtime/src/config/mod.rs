@@ -36,6 +36,7 @@ use std::time::Duration;
 
 pub(crate) use self::url::RedactedUrl;
 use crate::audit::{Misspelled, Severities};
+use crate::error::Failure;
 use crate::spec::Test;
 
 /// What the environment says, read once per process.
@@ -215,9 +216,8 @@ pub(crate) enum ConfigError {
     DotEnvLine { path: PathBuf, line: usize },
 }
 
-impl ConfigError {
-    /// What the user can do.
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for ConfigError {
+    fn help(&self) -> Option<String> {
         Some(match self {
             ConfigError::Url { .. } | ConfigError::NotUnicode { .. } => "write it as \
                 `postgres://user:password@host:port/database`, with what is not a letter or a digit in the user or \

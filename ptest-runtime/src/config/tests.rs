@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::*;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 const NOWHERE: &str = "/nonexistent/ptest";
 
@@ -41,7 +41,7 @@ fn show(server: &ServerChoice) -> String {
 }
 
 fn report(error: ConfigError) -> String {
-    format!("{:?}", Error::from(ErrorKind::from(error)))
+    format!("{:?}", Error::from(error))
 }
 
 #[test]

@@ -15,56 +15,40 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// A type of your own that implements [`FromContext`](crate::FromContext) turns its errors into this with
 /// [`Error::other`].
-pub struct Error {
-    kind: Box<ErrorKind>,
-}
+pub struct Error(Box<dyn Failure>);
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ErrorKind {
-    #[error(transparent)]
-    Audit(#[from] crate::audit::AuditError),
-    #[error(transparent)]
-    Config(#[from] crate::config::ConfigError),
-    #[error(transparent)]
-    Server(#[from] crate::pg::server::ServerError),
-    #[error(transparent)]
-    Template(#[from] crate::pg::template::TemplateError),
-    #[error(transparent)]
-    Lease(#[from] crate::pg::slot::LeaseError),
-    #[error(transparent)]
-    Single(#[from] crate::pg::single::SingleError),
-    #[error(transparent)]
-    Fixture(#[from] crate::pg::drivers::fixture::FixtureError),
-    #[error(transparent)]
-    Run(#[from] crate::test::run::RunError),
-    #[cfg(feature = "sqlx-sqlite")]
-    #[error(transparent)]
-    Sqlite(#[from] crate::sqlite::SqliteError),
-    #[error(transparent)]
-    Migrations(#[from] crate::schema::migrations::MigrationsError),
-    #[error("cannot build a parameter of the test")]
-    Other(#[source] Box<dyn StdError + Send + Sync>),
-}
-
-impl ErrorKind {
+/// What went wrong in one room of ptest. Every room has an error type of its own, which turns into an [`Error`] by `?`.
+pub(crate) trait Failure: StdError + Send + Sync + 'static {
     /// What the user can do, where the error's own text does not say it.
     fn help(&self) -> Option<String> {
-        match self {
-            ErrorKind::Audit(e) => e.help(),
-            ErrorKind::Config(e) => e.help(),
-            ErrorKind::Server(e) => e.help(),
-            ErrorKind::Template(e) => e.help(),
-            ErrorKind::Lease(e) => e.help(),
-            ErrorKind::Single(e) => e.help(),
-            ErrorKind::Fixture(e) => e.help(),
-            ErrorKind::Run(e) => e.help(),
-            #[cfg(feature = "sqlx-sqlite")]
-            ErrorKind::Sqlite(e) => e.help(),
-            ErrorKind::Migrations(e) => e.help(),
-            ErrorKind::Other(_) => None,
-        }
+        None
+    }
+
+    /// What a caller may do about it.
+    fn class(&self) -> Class {
+        Class::Other
     }
 }
+
+/// What a caller may do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// No server listens where one was expected: it may be started.
+    NoServer,
+    /// A connection that served tests before has ended: another may take its place.
+    Gone,
+    /// Nothing but report it.
+    Other,
+}
+
+/// Whatever made the user's code fail.
+pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot build a parameter of the test")]
+struct Other(#[source] Cause);
+
+impl Failure for Other {}
 
 impl Error {
     /// Wraps an error of your own, for an implementation of [`FromContext`](crate::FromContext).
@@ -74,31 +58,23 @@ impl Error {
     /// assert!(format!("{error:?}").contains("did not start"));
     /// ```
     pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        ErrorKind::Other(error.into()).into()
+        Other(error.into()).into()
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        self.0.class()
     }
 }
 
-impl Error {
-    /// Whether no server listens where one was expected.
-    pub(crate) fn is_no_server(&self) -> bool {
-        matches!(&*self.kind, ErrorKind::Server(crate::pg::server::ServerError::Connect { .. }))
-    }
-
-    /// Whether a connection that served tests before has ended.
-    pub(crate) fn is_gone(&self) -> bool {
-        matches!(&*self.kind, ErrorKind::Lease(crate::pg::slot::LeaseError::Gone))
-    }
-}
-
-impl<K: Into<ErrorKind>> From<K> for Error {
-    fn from(kind: K) -> Self {
-        Error { kind: Box::new(kind.into()) }
+impl<F: Failure> From<F> for Error {
+    fn from(failure: F) -> Self {
+        Error(Box::new(failure))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -116,7 +92,7 @@ impl fmt::Debug for Error {
             }
             cause = error.source();
         }
-        if let Some(help) = self.kind.help() {
+        if let Some(help) = self.0.help() {
             write!(f, "\n  help: {}", help.replace('\n', "\n        "))?;
         }
         Ok(())
@@ -125,7 +101,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.kind.source()
+        self.0.source()
     }
 }
 

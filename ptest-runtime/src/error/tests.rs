@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Error, ErrorKind};
+use super::Error;
 use crate::pg::drivers::fixture::FixtureError;
 use crate::pg::server::{Address, DbError, QueryError, ServerError};
 use crate::pg::single::SingleError;
@@ -17,8 +17,8 @@ use crate::test::context::OtherDatabase;
 use crate::test::run::RunError;
 
 /// All of one kind, one below the other.
-fn texts<K: Into<ErrorKind>>(errors: impl IntoIterator<Item = K>) -> String {
-    let texts: Vec<String> = errors.into_iter().map(|error| format!("{:?}", Error::from(error))).collect();
+fn texts<E: Into<Error>>(errors: impl IntoIterator<Item = E>) -> String {
+    let texts: Vec<String> = errors.into_iter().map(|error| format!("{:?}", error.into())).collect();
     texts.join("\n\n")
 }
 
@@ -130,30 +130,30 @@ fn single_databases() {
     let (database, user) = (|| "app_ci".to_owned(), || "ada".to_owned());
     let single = Address { single: Some("app_ci".to_owned()), ..*address() };
     insta::assert_snapshot!(texts([
-        ErrorKind::Server(ServerError::Refused {
+        Error::from(ServerError::Refused {
             address: Box::new(single),
             database: database(),
             source: db_error("3D000", "database \"app_ci\" does not exist"),
         }),
-        ErrorKind::Single(SingleError::Isolation { database: database(), user: user() }),
-        ErrorKind::Single(SingleError::Twice { database: database(), user: user() }),
-        ErrorKind::Single(SingleError::Keep { database: database() }),
-        ErrorKind::Single(SingleError::Foreign {
+        Error::from(SingleError::Isolation { database: database(), user: user() }),
+        Error::from(SingleError::Twice { database: database(), user: user() }),
+        Error::from(SingleError::Keep { database: database() }),
+        Error::from(SingleError::Foreign {
             database: database(),
             address: address(),
             objects: "table public.customer and 7 more".to_owned(),
         }),
-        ErrorKind::Single(SingleError::Rights {
+        Error::from(SingleError::Rights {
             database: database(),
             user: user(),
             grants: "GRANT CREATE ON SCHEMA public TO ada".to_owned(),
         }),
-        ErrorKind::Single(SingleError::Apply {
+        Error::from(SingleError::Apply {
             verb: "migrate",
             database: database(),
             source: script("42601", "syntax error at or near \"tabel\""),
         }),
-        ErrorKind::Single(SingleError::Held { database: database(), holder: "process 4711 of the server".to_owned() }),
+        Error::from(SingleError::Held { database: database(), holder: "process 4711 of the server".to_owned() }),
     ]));
 }
 
@@ -176,10 +176,10 @@ fn runs_and_parameters() {
     let fixture =
         FixtureError { path: "fixtures/users.sql", source: script("42P01", "relation \"users\" does not exist") };
     insta::assert_snapshot!(texts([
-        ErrorKind::Run(RunError::Runtime(io::Error::other("too many open files"))),
-        ErrorKind::Run(RunError::Timeout(Duration::from_secs(5))),
-        ErrorKind::Fixture(fixture),
-        ErrorKind::Other("the mail server of the test did not start".into()),
+        Error::from(RunError::Runtime(io::Error::other("too many open files"))),
+        Error::from(RunError::Timeout(Duration::from_secs(5))),
+        Error::from(fixture),
+        Error::other("the mail server of the test did not start"),
     ]));
 }
 

@@ -2,6 +2,7 @@
 
 use crate::audit::Finding;
 use crate::config::Config;
+use crate::error::Class;
 use crate::pg::clone::{self, OwnDatabase};
 use crate::pg::sandbox::Options;
 use crate::pg::server::{self, Address};
@@ -140,7 +141,7 @@ async fn on_server<T>(
     let choice = config.server_of(url)?;
     let server = server::find(config, &choice)?;
     match lease(&server).await {
-        Err(error) if error.is_no_server() => match server::revive(config, &choice)? {
+        Err(error) if error.class() == Class::NoServer => match server::revive(config, &choice)? {
             Some(server) => lease(&server).await,
             None => Err(error),
         },

@@ -12,18 +12,19 @@ mod family;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::pg::clone::claim;
 use crate::pg::server::{self, Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
 use crate::pg::template::{PREFIX, template_name};
+use crate::sys::is_due;
 use family::{Database, Family, Kind, Note, marked_families};
 
 /// What has not been used for so long is dropped.
 pub(crate) const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How often tests with databases of their own have the reaper run, and folders of sockets are swept.
-const PERIOD: Duration = Duration::from_secs(5 * 60);
+pub(crate) const PERIOD: Duration = Duration::from_secs(5 * 60);
 
 /// As many statements as the server runs without an answer on the way, for which a client that has gone would have to be there.
 const MOST_AT_ONCE: usize = 32;
@@ -36,21 +37,9 @@ const LOCK: i64 = 0x7074_6573_7402;
 
 /// Runs the reaper unless it ran a short while ago, as a file in ptest's own folder tells.
 pub(crate) fn start_if_due(server: &Address, target_dir: &Path) {
-    if is_due(target_dir, "reaped") {
+    if is_due(target_dir, "reaped", PERIOD) {
         start(server);
     }
-}
-
-/// Whether something was done last a while ago, as the time of a file in ptest's own folder tells, which is then set.
-pub(crate) fn is_due(target_dir: &Path, file: &str) -> bool {
-    let stamp = target_dir.join(file);
-    let modified = std::fs::metadata(&stamp).and_then(|file| file.modified());
-    let recent = |at: SystemTime| at.elapsed().is_ok_and(|age| age < PERIOD);
-    if modified.is_ok_and(recent) {
-        return false;
-    }
-    let _ = std::fs::create_dir_all(target_dir).and_then(|()| std::fs::write(&stamp, ""));
-    true
 }
 
 /// Runs the reaper on a thread of its own, for which nobody waits. It may be killed at any point.

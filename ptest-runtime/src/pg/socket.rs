@@ -15,6 +15,7 @@ use tokio::net::UnixListener;
 use crate::config::{self, Config};
 use crate::pg::reaper;
 use crate::pg::slot::LeaseError;
+use crate::sys;
 
 /// The longest path of a socket, without its terminating zero.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -50,7 +51,7 @@ impl Socket {
         let folder = folder();
         let bound = bind_in(&folder);
         SWEPT.call_once(|| {
-            if Config::get().is_ok_and(|config| reaper::is_due(&config.target_dir, "swept")) {
+            if Config::get().is_ok_and(|config| sys::is_due(&config.target_dir, "swept", reaper::PERIOD)) {
                 folder.parent().into_iter().for_each(sweep);
             }
         });
@@ -108,7 +109,7 @@ fn bind_in(folder: &Path) -> io::Result<(UnixListener, Socket)> {
         match UnixListener::bind(&path) {
             Ok(listener) => {
                 sockets.bound += 1;
-                return Ok((listener, Socket { folder: folder.to_owned(), port, secret: random() }));
+                return Ok((listener, Socket { folder: folder.to_owned(), port, secret: sys::random() as i32 }));
             }
             // Left behind by a killed process of the same number, or one of ours that is still in use.
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && sockets.last < u32::MAX => {
@@ -194,12 +195,6 @@ fn remove(folder: &Path) {
         }
     }
     let _ = fs::remove_dir(folder);
-}
-
-fn random() -> i32 {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library seeds each hasher's keys from the system's randomness.
-    std::collections::hash_map::RandomState::new().build_hasher().finish() as i32
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
-use crate::test::migrator::Cause;
-use crate::test::{run, runtime};
+use crate::error::Cause;
+use crate::sys::{end_runtime, panic_message};
 
 /// Runs it to its end.
 pub(crate) async fn apart(work: impl AsyncFnOnce() -> Result<(), Cause> + Send + 'static) -> Result<(), Cause> {
@@ -15,8 +15,8 @@ pub(crate) async fn apart(work: impl AsyncFnOnce() -> Result<(), Cause> + Send +
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work())));
-            runtime::end(runtime);
-            outcome.unwrap_or_else(|panic| Err(format!("it panicked: {}", run::message(&*panic)).into()))
+            end_runtime(runtime);
+            outcome.unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_message(&*panic)).into()))
         }));
         let _ = reply.send(outcome.unwrap_or_else(|_| Err("what it left behind panicked".into())));
     })?;

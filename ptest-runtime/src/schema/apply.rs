@@ -6,10 +6,11 @@ use super::apart::apart;
 use super::history::{self, Dialect};
 use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
+use crate::error::{Cause, Failure};
 use crate::pg::sandbox;
 use crate::pg::server::{self, Address, Connection, DbError, QueryError, ServerError};
 use crate::test::context::Context;
-use crate::test::migrator::{AnyMigrator, Cause};
+use crate::test::migrator::AnyMigrator;
 use crate::test::param;
 use crate::test::setup::Setup;
 
@@ -29,8 +30,8 @@ pub(crate) enum ApplyError {
     Io(#[from] std::io::Error),
 }
 
-impl ApplyError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for ApplyError {
+    fn help(&self) -> Option<String> {
         match self {
             ApplyError::Server(e) => e.help(),
             ApplyError::Migrations(e) => e.help(),

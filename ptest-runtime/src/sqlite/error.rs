@@ -1,12 +1,10 @@
 //! What can go wrong between a test and its SQLite database.
 
-use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
+use crate::error::{Cause, Failure};
 use crate::schema::migrations::MigrationsError;
-
-type Cause = Box<dyn StdError + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SqliteError {
@@ -36,8 +34,8 @@ pub(crate) enum SqliteError {
     AfterConnection { second: &'static str },
 }
 
-impl SqliteError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for SqliteError {
+    fn help(&self) -> Option<String> {
         let help = match self {
             SqliteError::File { .. } => "ptest keeps its SQLite files under `target/ptest`, which must be writable",
             SqliteError::Migrations(error) => return error.help(),

@@ -3,10 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::test::run::BoxFuture;
-
-/// Whatever made the user's code fail.
-pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
+use crate::error::Cause;
+use crate::sys::BoxFuture;
 
 /// A migration tool, for the argument `migrator`.
 ///

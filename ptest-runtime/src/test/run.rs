@@ -7,19 +7,17 @@
 use std::any::Any;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use crate::error::Failure;
 use crate::spec::Test;
+use crate::sys::{BoxFuture, end_runtime, panic_message};
 use crate::test::context::{Closed, Context};
 use crate::test::deadline::Deadline;
 use crate::test::runtime::{self, ClockHold};
-
-/// The future that makes a test's parameters, or runs its body.
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
@@ -29,8 +27,8 @@ pub(crate) enum RunError {
     Timeout(Duration),
 }
 
-impl RunError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for RunError {
+    fn help(&self) -> Option<String> {
         match self {
             RunError::Runtime(_) => None,
             RunError::Timeout(_) => {
@@ -109,7 +107,7 @@ fn live(
         true => cx.look(),
         false => cx.settle(&runtime),
     }
-    runtime::end(runtime);
+    end_runtime(runtime);
     outcome
 }
 
@@ -117,7 +115,7 @@ fn live(
 fn has_failed(test: &Test, outcome: &Outcome) -> bool {
     match outcome {
         Ok(Ok(code)) => *code != ExitCode::SUCCESS || test.should_panic.is_some(),
-        Ok(Err(panic)) => !test.should_panic.is_some_and(|expected| message(&**panic).contains(expected)),
+        Ok(Err(panic)) => !test.should_panic.is_some_and(|expected| panic_message(&**panic).contains(expected)),
         Err(_) => true,
     }
 }
@@ -137,7 +135,7 @@ fn timeout(test: &Test) -> crate::Error {
 fn finish(cx: Context, outcome: Outcome) -> ExitCode {
     let test = cx.test();
     let failed = has_failed(test, &outcome);
-    let message = outcome.as_ref().ok().and_then(|body| body.as_ref().err()).map(|panic| message(&**panic));
+    let message = outcome.as_ref().ok().and_then(|body| body.as_ref().err()).map(|panic| panic_message(&**panic));
     let Closed { result, report } = cx.close(failed, message.as_deref());
     match (outcome, result) {
         (Ok(Ok(_)), Err(error)) if !failed => fail(test, &error, report.failed()),
@@ -156,12 +154,6 @@ fn finish(cx: Context, outcome: Outcome) -> ExitCode {
             fail(test, &error, report.failed())
         }
     }
-}
-
-/// The message of a panic, where it has one.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref().copied()).unwrap_or_default().to_owned()
 }
 
 /// What is found at the end never takes the place of the test's own failure.

@@ -12,9 +12,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::pg::slot::Prober;
 use crate::spec::{Flavor, Test};
 
-/// How long blocking tasks may take to end when the body has returned.
-const BLOCKING_TASKS: Duration = Duration::from_millis(500);
-
 /// How long tasks may take to roll back what the body has dropped.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
@@ -66,11 +63,6 @@ pub(crate) fn settle(runtime: &Runtime, mut waits: impl FnMut() -> bool) {
         runtime.block_on(tokio::task::yield_now());
         std::thread::sleep(Duration::from_micros(50));
     }
-}
-
-/// Ends the runtime with all its tasks; a blocking task that does not end is left to itself.
-pub(crate) fn end(runtime: Runtime) {
-    runtime.shutdown_timeout(BLOCKING_TASKS);
 }
 
 impl ClockHold {

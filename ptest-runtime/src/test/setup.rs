@@ -3,10 +3,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::error::Cause;
+use crate::sys::BoxFuture;
 use crate::test::context::Context;
-use crate::test::migrator::Cause;
 use crate::test::param::FromContext;
-use crate::test::run::BoxFuture;
 
 /// The function, as the attribute names it.
 pub struct Setup {

@@ -1,6 +1,5 @@
 //! What a keeper says to the server, in the order of a test's life.
 
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use crate::pg::slot::{LeaseError, mark_kept, rename};
 use crate::pg::template::{self, PREFIX, claimed_name, kept_name, spare_name, template_name, used_name};
 use crate::schema::Schema;
 use crate::spec::Level;
+use crate::sys::random;
 use crate::test::report::Kept;
 
 /// How long a server may take to let clients in.
@@ -259,12 +259,6 @@ fn most_spares() -> usize {
 /// The key of a database's lock.
 pub(super) fn key(number: u64) -> i64 {
     number.cast_signed()
-}
-
-/// A number that nothing else has.
-pub(super) fn random() -> u64 {
-    // The standard library seeds each hasher's keys from the system's randomness.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// The first column of the first row.

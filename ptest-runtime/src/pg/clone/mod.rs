@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::Straggler;
 use crate::config::Config;
+use crate::error::Class;
 use crate::pg::reaper;
 use crate::pg::server::Address;
 use crate::pg::single::SingleError;
@@ -63,7 +64,7 @@ pub(crate) async fn lease(server: &Address, schema: &Schema, level: Level) -> cr
     while let Some(orders) = idle(|all| all.get_mut(server)?.pop()) {
         match ask(server, schema, level, orders).await {
             // It lost its server while it was idle.
-            Err(error) if error.is_gone() => {}
+            Err(error) if error.class() == Class::Gone => {}
             other => return other,
         }
     }

@@ -8,10 +8,11 @@
 //!
 //! The counters have one blind spot: a superuser's session that sets `track_counts` off.
 
-use super::lease::{Leased, key, random};
+use super::lease::{Leased, key};
 use super::likeness::{self, Filled};
 use crate::pg::server::{Address, Admin, Connection, QueryError, Rows, quote_ident, quote_literal};
 use crate::pg::template::{claimed_name, spare_name, template_name, used_name};
+use crate::sys::random;
 
 /// From this version on the counters are in shared memory, and a backend can be told to report what it has counted.
 const COUNTS: u32 = 15;

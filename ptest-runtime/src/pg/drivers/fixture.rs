@@ -1,5 +1,6 @@
 //! Fixtures: scripts that run inside the transaction before the body, as a session of the sandbox.
 
+use crate::error::Failure;
 use crate::pg::postgres::Postgres;
 use crate::pg::server::Connection;
 use crate::schema::{ApplyError, run_script};
@@ -12,8 +13,8 @@ pub(crate) struct FixtureError {
     pub(crate) source: ApplyError,
 }
 
-impl FixtureError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for FixtureError {
+    fn help(&self) -> Option<String> {
         self.source.help()
     }
 }

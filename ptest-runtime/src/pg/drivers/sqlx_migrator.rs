@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
+use crate::error::Cause;
 use crate::schema::migrations::MigrationSet;
 use crate::schema::settings::SqlxSettings;
-use crate::test::migrator::Cause;
 
 /// The migrator that sqlx itself would make of the folder: the same versions, descriptions and checksums, so that an
 /// application's own migrator finds nothing to do.

@@ -8,9 +8,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
+use crate::error::Cause;
 use crate::pg::server::{Address, Endpoint};
 use crate::test::context::Context;
-use crate::test::migrator::Cause;
 use crate::test::param::FromContext;
 
 #[diagnostic::do_not_recommend]

@@ -16,6 +16,8 @@ pub(crate) use find::{claims, find, is_kept, revive};
 
 use std::io;
 
+use crate::error::{Class, Failure};
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
     #[error(transparent)]
@@ -43,8 +45,8 @@ pub(crate) enum ServerError {
 pub(crate) const DISK_FULL: &str =
     "free disk space on the server: each test that runs at once needs a copy of the template";
 
-impl ServerError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for ServerError {
+    fn help(&self) -> Option<String> {
         let own = "set PTEST_DATABASE_URL=own and ptest starts a server of its own";
         match self {
             ServerError::Own(e) => e.help(),
@@ -96,6 +98,15 @@ impl ServerError {
         }
     }
 
+    fn class(&self) -> Class {
+        match self {
+            ServerError::Connect { .. } => Class::NoServer,
+            _ => Class::Other,
+        }
+    }
+}
+
+impl ServerError {
     /// The SQLSTATE with which the server refused the connection.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
@@ -103,9 +114,7 @@ impl ServerError {
             _ => None,
         }
     }
-}
 
-impl ServerError {
     /// The SQLSTATE of an administrative statement that failed.
     pub(crate) fn state(&self) -> Option<&str> {
         match self {

@@ -20,6 +20,7 @@ pub(crate) use contents::spoil;
 pub(crate) use lease::{acquire, lease};
 pub(crate) use turns::Turn;
 
+use crate::error::Failure;
 use crate::pg::server::{Address, quote_ident};
 use crate::schema::ApplyError;
 
@@ -41,8 +42,8 @@ pub(crate) enum SingleError {
     Held { database: String, holder: String },
 }
 
-impl SingleError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for SingleError {
+    fn help(&self) -> Option<String> {
         let databases = |user: &str| {
             let user = quote_ident(user);
             format!("let the user make databases (ALTER ROLE {user} CREATEDB) and unset PTEST_SINGLE_DATABASE")

@@ -8,6 +8,7 @@
 use crate::pg::sandbox::{Backend, Lost};
 use crate::pg::server::quote_literal;
 use crate::pg::template::family_of;
+use crate::sys::random;
 
 /// How much is written to the log, in the mean, before the size is asked for.
 const SHARE: u64 = 4 << 20;
@@ -38,10 +39,4 @@ pub(super) async fn is_bloated(backend: &mut Backend, database: &str) -> Result<
         (Some(slot), Some(template)) => slot > 2 * template && slot > template + ALLOWED,
         _ => false,
     })
-}
-
-fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library seeds each hasher's keys from the system's randomness.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

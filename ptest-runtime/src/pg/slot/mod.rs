@@ -31,6 +31,7 @@ pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::{lease, release};
 pub(crate) use sequences::restore_sequences_sql;
 
+use crate::error::{Class, Failure};
 use crate::pg::server::{Address, QueryError};
 
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +48,20 @@ pub(crate) enum LeaseError {
     Gone,
 }
 
-impl LeaseError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for LeaseError {
+    fn help(&self) -> Option<String> {
         match self {
             LeaseError::Exhausted { .. } => Some("run fewer tests at once".to_owned()),
             LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
             LeaseError::Claim { .. } => Some("run all tests of this target folder as the same user".to_owned()),
             LeaseError::Lock { .. } | LeaseError::Gone => None,
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            LeaseError::Gone => Class::Gone,
+            _ => Class::Other,
         }
     }
 }

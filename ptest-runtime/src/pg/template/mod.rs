@@ -12,6 +12,7 @@ pub(crate) use names::{
     KEPT_MARK, PREFIX, claimed_name, family_of, kept_name, slot_name, spare_name, template_name, used_name,
 };
 
+use crate::error::Failure;
 use crate::pg::server::ServerError;
 use crate::schema::ApplyError;
 
@@ -25,8 +26,8 @@ pub(crate) enum TemplateError {
     Clone { name: String, source: ServerError },
 }
 
-impl TemplateError {
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for TemplateError {
+    fn help(&self) -> Option<String> {
         match self {
             TemplateError::Apply { source, .. } => source.help(),
             TemplateError::Build { source, .. } | TemplateError::Clone { source, .. } => source.help(),

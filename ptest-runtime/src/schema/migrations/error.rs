@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Layout;
+use crate::error::Failure;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MigrationsError {
@@ -54,9 +55,8 @@ fn holds(found: &[String]) -> String {
     }
 }
 
-impl MigrationsError {
-    /// What the user can do.
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for MigrationsError {
+    fn help(&self) -> Option<String> {
         Some(match self {
             MigrationsError::Missing { named_by, .. } => format!(
                 "{named_by} names it, relative to the folder of `Cargo.toml`; write `migrations = false` for an empty \

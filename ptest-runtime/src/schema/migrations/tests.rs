@@ -27,7 +27,7 @@ fn summary(names: &[&str]) -> (Layout, Vec<String>) {
 }
 
 fn report(error: MigrationsError) -> String {
-    format!("{:?}", Error::from(crate::error::ErrorKind::from(error)))
+    format!("{:?}", Error::from(error))
 }
 
 /// The report for a folder with these empty files, its own path left out.

@@ -1,7 +1,6 @@
 //! The server's data: made once, thrown away when the server did not end cleanly.
 
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use super::binaries::{Binaries, Version};
 use super::error::io_at;
 use super::place::{Home, private_folder};
 use super::{CLAIMS, OwnServerError, Result};
+use crate::sys::random;
 
 /// What the keeper writes into `data/clean` after a clean stop. Change it with the arguments of initdb.
 pub(super) const MARK: &str = "ptest data 2";
@@ -130,8 +130,7 @@ logging_collector = off
 /// A part of the socket's name, another one at each start: a server whose folder was removed under it lives on for a
 /// while, and removes its socket by name when it ends.
 fn port() -> u16 {
-    let random = RandomState::new().build_hasher().finish();
-    10_000 + (random % 50_000) as u16
+    10_000 + (random() % 50_000) as u16
 }
 
 /// The last lines of a log, of what follows `from`.

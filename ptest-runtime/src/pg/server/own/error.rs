@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::Failure;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OwnServerError {
     #[error("cannot {action} `{}`", path.display())]
@@ -47,9 +49,8 @@ or set PTEST_PG_BIN to the folder that holds `initdb` and `postgres`";
 const NO_SPACE: &str =
     "the disk is full: free some space and run the test again; `cargo clean` removes target/ptest too";
 
-impl OwnServerError {
-    /// What the user can do.
-    pub(crate) fn help(&self) -> Option<String> {
+impl Failure for OwnServerError {
+    fn help(&self) -> Option<String> {
         let help = match self {
             OwnServerError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => format!(

@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use super::*;
+use crate::error::Failure;
 
 /// What a re-executed test binary learns from its parent.
 const CHILD_FOLDER: &str = "PTEST_TEST_OWN_SERVER";

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::script::{self, Failure};
+use crate::error::Cause;
 use crate::pg::drivers::sqlx_migrator;
 use crate::schema::history::{self, Dialect};
 use crate::schema::migrations::{Folder, Migration, MigrationSet};
@@ -16,7 +17,7 @@ use crate::spec::Script;
 use crate::sqlite::SqliteError;
 use crate::sqlite::template::Template;
 use crate::test::context::Context;
-use crate::test::migrator::{AnyMigrator, Cause};
+use crate::test::migrator::AnyMigrator;
 use crate::test::setup::Setup;
 
 /// How long a connection that was dropped may take to let go of the file.

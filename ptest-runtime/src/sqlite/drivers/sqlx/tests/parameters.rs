@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::super::SqliteTest;
 use super::{Project, USERS, insert, names};
+use crate::error::Failure;
 use crate::spec::{Migrations, Script, Test};
 use crate::sqlite::{SqliteError, SqliteUrl};
 use crate::test::context::Context;

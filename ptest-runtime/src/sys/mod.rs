@@ -1,0 +1,9 @@
+//! What the system gives: runtimes, locks, time and chance. Nothing here knows a database.
+
+mod future;
+mod random;
+mod stamp;
+
+pub(crate) use future::{BoxFuture, end_runtime, panic_message};
+pub(crate) use random::random;
+pub(crate) use stamp::is_due;
