@@ -57,6 +57,19 @@ pub(crate) struct Args {
     pub(crate) start_paused: Option<bool>,
 }
 
+/// The features that arguments need: what they turn on in tokio would make a user's project compile it twice.
+#[derive(Clone, Copy)]
+pub(crate) struct Features {
+    pub(crate) multi_thread: bool,
+    pub(crate) start_paused: bool,
+}
+
+/// Those that `ptest` was compiled with.
+const FEATURES: Features = Features {
+    multi_thread: cfg!(any(feature = "multi-thread", test)),
+    start_paused: cfg!(any(feature = "start-paused", test)),
+};
+
 /// Where the generated code finds ptest.
 #[derive(Default)]
 pub(crate) enum CratePath {
@@ -102,19 +115,8 @@ pub(crate) enum Flavor {
 
 impl Parse for Args {
     fn parse(input: ParseStream) -> Result<Self> {
-        let mut given = Given::default();
-        let mut errors = Vec::new();
-        while !input.is_empty() {
-            if let Err(error) = given.argument(input) {
-                errors.push(error);
-                skip_argument(input)?;
-            }
-            input.parse::<Option<Token![,]>>()?;
-        }
-        if errors.is_empty() {
-            errors.extend(given.conflicts());
-        }
-        combined(errors).map_or(Ok(given.args), Err)
+        let given = Given::parse(input)?;
+        combined(given.conflicts(FEATURES)).map_or(Ok(given.args), Err)
     }
 }
 
@@ -129,12 +131,25 @@ impl ToTokens for CratePath {
 
 /// The arguments so far, and the names they were given by.
 #[derive(Default)]
-struct Given {
+pub(crate) struct Given {
     args: Args,
     names: Vec<Ident>,
 }
 
 impl Given {
+    pub(crate) fn parse(input: ParseStream) -> Result<Self> {
+        let mut given = Given::default();
+        let mut errors = Vec::new();
+        while !input.is_empty() {
+            if let Err(error) = given.argument(input) {
+                errors.push(error);
+                skip_argument(input)?;
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        combined(errors).map_or(Ok(given), Err)
+    }
+
     fn argument(&mut self, input: ParseStream) -> Result<()> {
         let name = input
             .call(Ident::parse_any)
@@ -174,8 +189,9 @@ impl Given {
     }
 
     /// What is right by itself and wrong together.
-    fn conflicts(&self) -> Vec<Error> {
+    pub(crate) fn conflicts(&self, features: Features) -> Vec<Error> {
         let multi_thread = self.args.flavor == Some(Flavor::MultiThread);
+        let start_paused = self.args.start_paused == Some(true);
         let own_database = self.args.isolation == Some(Isolation::Database);
         let rules = [
             (
@@ -183,15 +199,23 @@ impl Given {
                 self.has("migrations"),
                 "`migrator` and `migrations` both say where the schema comes from: remove one",
             ),
-            ("worker_threads", !multi_thread, "`worker_threads` needs `flavor = \"multi_thread\"`"),
             (
-                "start_paused",
-                multi_thread && self.args.start_paused == Some(true),
-                "`start_paused = true` needs `flavor = \"current_thread\"`",
+                "flavor",
+                multi_thread && !features.multi_thread,
+                "`flavor = \"multi_thread\"` needs the feature `multi-thread` of ptest: write `ptest = { version = \"0.1\", \
+                 features = [\"multi-thread\"] }`. It turns on `rt-multi-thread` of tokio",
             ),
             (
                 "start_paused",
-                own_database && self.args.start_paused == Some(true),
+                start_paused && !features.start_paused,
+                "`start_paused = true` needs the feature `start-paused` of ptest: write `ptest = { version = \"0.1\", \
+                 features = [\"start-paused\"] }`. It turns on `test-util` of tokio",
+            ),
+            ("worker_threads", !multi_thread, "`worker_threads` needs `flavor = \"multi_thread\"`"),
+            ("start_paused", multi_thread && start_paused, "`start_paused = true` needs `flavor = \"current_thread\"`"),
+            (
+                "start_paused",
+                own_database && start_paused,
                 "`start_paused = true` needs `isolation = \"transaction\"`: while a database of its own answers, the test's \
                  clock would jump. Call `tokio::time::pause()` in the body where no request is under way",
             ),

@@ -110,12 +110,12 @@ fn test(args: &Args, item: &Item) -> TokenStream {
                     Some(n) => quote!(Some(#n)),
                     None => quote!(None),
                 };
-                quote!(MultiThread(::core::option::Option::#threads))
+                quote!(MultiThread(#private::multi_thread, ::core::option::Option::#threads))
             }
         };
         quote!(.flavor(#private::Flavor::#flavor))
     });
-    let start_paused = args.start_paused.map(|paused| quote!(.start_paused(#paused)));
+    let start_paused = (args.start_paused == Some(true)).then(|| quote!(.start_paused(#private::pause)));
     let should_panic = item.should_panic().map(|expected| quote!(.should_panic(#expected)));
 
     quote! {

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::args::Args;
+use crate::args::{Args, Features, Given};
 
 /// What the attribute makes of a function, formatted.
 fn expansion(args: TokenStream, item: TokenStream) -> String {
@@ -102,6 +102,24 @@ fn mistakes() {
         async fn registers(pool: &PgPool) {}
     };
     insta::assert_snapshot!(expansion(quote!(timeout = "soon", migrations = true), item));
+}
+
+#[test]
+fn features_that_are_off() {
+    let errors = |args: TokenStream| {
+        let given =
+            syn::parse::Parser::parse2(|input: syn::parse::ParseStream| input.call(Given::parse), args).unwrap();
+        let off = Features { multi_thread: false, start_paused: false };
+        given.conflicts(off).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let feature = |feature: &str| {
+        format!("needs the feature `{feature}` of ptest: write `ptest = {{ version = \"0.1\", features")
+    };
+    let found = errors(quote!(flavor = "multi_thread", worker_threads = 2));
+    assert!(matches!(&found[..], [error] if error.contains(&feature("multi-thread"))), "{found:?}");
+    let found = errors(quote!(start_paused = true));
+    assert!(matches!(&found[..], [error] if error.contains(&feature("start-paused"))), "{found:?}");
+    assert_eq!(errors(quote!(flavor = "current_thread", start_paused = false)), [""; 0]);
 }
 
 #[test]

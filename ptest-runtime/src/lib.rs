@@ -26,12 +26,21 @@ pub use test::param::{FromContext, PgUrl, TestDatabase};
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "start-paused")]
+    pub use tokio::time::pause;
+
     pub use crate::audit::{Kind as Finding, Severities, Severity};
     pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
     pub use crate::test::context::start_body;
     pub use crate::test::param::{param, param_of};
     pub use crate::test::run::{report, run, run_blocking};
     pub use crate::test::setup::{Setup, call_setup, name_of};
+
+    /// The builder that `flavor = "multi_thread"` takes.
+    #[cfg(feature = "multi-thread")]
+    pub fn multi_thread() -> tokio::runtime::Builder {
+        tokio::runtime::Builder::new_multi_thread()
+    }
 }
 
 /// What the fuzz targets call.

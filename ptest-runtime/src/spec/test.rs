@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Builder;
+
 use crate::audit::Severities;
 use crate::test::migrator::AnyMigrator;
 use crate::test::named::Database;
@@ -38,8 +40,8 @@ pub struct Test {
     pub timeout: Option<Duration>,
     /// The body's tokio runtime.
     pub flavor: Flavor,
-    /// Whether the body's clock starts paused (`tokio::time::pause`).
-    pub start_paused: bool,
+    /// Pauses the body's clock before it begins.
+    pub start_paused: Option<fn()>,
     /// What the function's `#[should_panic]` expects the panic to say, if it has one: then a failure of the harness must not
     /// be a panic.
     pub should_panic: Option<&'static str>,
@@ -120,12 +122,12 @@ pub enum Sessions {
 }
 
 /// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Flavor {
     /// `flavor = "current_thread"`, the default.
     CurrentThread,
-    /// `flavor = "multi_thread"`, with `worker_threads` where given.
-    MultiThread(Option<usize>),
+    /// `flavor = "multi_thread"`: its builder, and `worker_threads` where given.
+    MultiThread(fn() -> Builder, Option<usize>),
 }
 
 impl Test {
@@ -146,7 +148,7 @@ impl Test {
             audit: Severities::new(),
             timeout: None,
             flavor: Flavor::CurrentThread,
-            start_paused: false,
+            start_paused: None,
             should_panic: None,
         }
     }
@@ -246,9 +248,9 @@ impl Test {
         self
     }
 
-    /// Starts the body with its clock paused.
-    pub const fn start_paused(mut self, start_paused: bool) -> Self {
-        self.start_paused = start_paused;
+    /// Starts the body with its clock paused by `pause`.
+    pub const fn start_paused(mut self, pause: fn()) -> Self {
+        self.start_paused = Some(pause);
         self
     }
 

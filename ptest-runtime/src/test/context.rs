@@ -287,12 +287,12 @@ pub fn start_body(cx: &mut Context) {
     if let Some(begin) = cx.begin_deadline.take() {
         let _ = begin.send(());
     }
-    if cx.test.start_paused {
+    if let Some(pause) = cx.test.start_paused {
         let contexts = || std::iter::once(&*cx).chain(&cx.named);
         #[cfg(feature = "sqlx-sqlite")]
         if contexts().any(|cx| cx.sqlite.is_some()) {
             cx.clock_hold.sqlite.start();
         }
-        cx.clock_hold.pause(contexts().filter_map(|cx| cx.postgres.as_ref()?.prober()).collect());
+        cx.clock_hold.pause(pause, contexts().filter_map(|cx| cx.postgres.as_ref()?.prober()).collect());
     }
 }

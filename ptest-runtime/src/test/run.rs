@@ -17,7 +17,7 @@ use crate::spec::Test;
 use crate::sys::{BoxFuture, end_runtime, panic_message};
 use crate::test::context::{Closed, Context};
 use crate::test::deadline::Deadline;
-use crate::test::runtime::{self, ClockHold};
+use crate::test::runtime;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
@@ -45,7 +45,7 @@ pub fn run(
     body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<ExitCode>>,
 ) -> ExitCode {
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, runtime::build, |cx, runtime, deadline| {
+    let outcome = live(&mut cx, |cx, runtime, deadline| {
         let hold = cx.clock_hold().clone();
         runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))
     });
@@ -60,11 +60,9 @@ pub fn run_blocking<P>(
     body: impl FnOnce(P) -> ExitCode,
 ) -> ExitCode {
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, runtime::build_beside, |cx, runtime, _| {
+    let outcome = live(&mut cx, |cx, runtime, _| {
         let params = runtime.block_on(params(cx))?;
-        // Pools need a runtime where they are dropped; a body may start one of its own all the same.
-        let _inside = runtime.enter();
-        Ok(body(params))
+        Ok(runtime::run_beside(test, runtime, || body(params)).map_err(RunError::Runtime)?)
     });
     finish(cx, outcome)
 }
@@ -80,11 +78,10 @@ type Outcome = crate::Result<Result<ExitCode, Box<dyn Any + Send>>>;
 /// Gives the body a runtime of its own, and ends it with all its tasks.
 fn live(
     cx: &mut Context,
-    build: fn(&Test, &ClockHold) -> std::io::Result<Runtime>,
     body: impl FnOnce(&mut Context, &Runtime, Option<&mut Deadline>) -> crate::Result<ExitCode>,
 ) -> Outcome {
     let test = cx.test();
-    let runtime = build(test, cx.clock_hold()).map_err(RunError::Runtime)?;
+    let runtime = runtime::build(test, cx.clock_hold()).map_err(RunError::Runtime)?;
     let mut deadline = match test.timeout {
         Some(limit) => Some(cx.deadline(limit).map_err(RunError::Runtime)?),
         None => None,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
 
 use crate::pg::slot::Prober;
 use crate::spec::{Flavor, Test};
@@ -23,36 +24,40 @@ pub(crate) struct ClockHold {
     pub(crate) sqlite: crate::sqlite::quiet::Quiet,
 }
 
-/// The runtime of an `async fn`.
+/// The runtime of a test.
 pub(crate) fn build(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
-    build_as(test, test.flavor, hold)
-}
-
-/// The runtime of a plain `fn`, whose body keeps no runtime going: connections that were made for it need a thread that
-/// does, or they never hear an answer. A paused clock allows none.
-pub(crate) fn build_beside(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
-    match test.flavor {
-        Flavor::CurrentThread if !test.start_paused => build_as(test, Flavor::MultiThread(Some(1)), hold),
-        flavor => build_as(test, flavor, hold),
-    }
-}
-
-fn build_as(test: &Test, flavor: Flavor, hold: &ClockHold) -> std::io::Result<Runtime> {
-    let mut builder = match flavor {
+    let mut builder = match test.flavor {
         Flavor::CurrentThread => Builder::new_current_thread(),
-        Flavor::MultiThread(workers) => {
-            let mut builder = Builder::new_multi_thread();
+        Flavor::MultiThread(builder, workers) => {
+            let mut builder = builder();
             if let Some(workers) = workers {
                 builder.worker_threads(workers);
             }
             builder
         }
     };
-    if test.start_paused {
+    if test.start_paused.is_some() {
         let hold = hold.clone();
         builder.on_thread_park(move || hold.before_park());
     }
     builder.enable_all().build()
+}
+
+/// Runs the body of a plain `fn` beside the runtime. The body drives no runtime, so a thread does: without one the
+/// connections that were made for it never receive an answer. A paused clock allows none, and workers need none.
+pub(crate) fn run_beside<T>(test: &Test, runtime: &Runtime, body: impl FnOnce() -> T) -> std::io::Result<T> {
+    // A pool needs a runtime where it is dropped; the body may all the same start its own.
+    let _inside = runtime.enter();
+    if test.start_paused.is_some() || matches!(test.flavor, Flavor::MultiThread(..)) {
+        return Ok(body());
+    }
+    std::thread::scope(|scope| {
+        // Dropped when the body has ended, by a panic too.
+        let (_running, ended) = oneshot::channel::<()>();
+        let driver = std::thread::Builder::new().name("ptest runtime".to_owned());
+        driver.spawn_scoped(scope, || runtime.block_on(ended))?;
+        Ok(body())
+    })
 }
 
 /// Lets tasks say what they still have to say to the database, as long as it waits for that: what a driver drops in
@@ -67,9 +72,9 @@ pub(crate) fn settle(runtime: &Runtime, mut waits: impl FnMut() -> bool) {
 
 impl ClockHold {
     /// Pauses the clock of the current runtime, and holds it back for these sandboxes.
-    pub(crate) fn pause(&self, sandboxes: Vec<Prober>) {
+    pub(crate) fn pause(&self, pause: fn(), sandboxes: Vec<Prober>) {
         *self.lock() = sandboxes.into_iter().map(|sandbox| (sandbox, 0)).collect();
-        tokio::time::pause();
+        pause();
     }
 
     /// Runs the body where its wakings can be seen.

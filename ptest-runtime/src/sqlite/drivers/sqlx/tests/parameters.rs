@@ -268,8 +268,9 @@ fn a_fixture_that_ends_the_transaction_is_named() {
 
 #[test]
 fn a_paused_clock_waits_for_sqlite() {
-    static PAUSED: Test =
-        Test::new("tests::paused", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None).start_paused(true);
+    static PAUSED: Test = Test::new("tests::paused", env!("CARGO_MANIFEST_DIR"))
+        .migrations(Migrations::None)
+        .start_paused(tokio::time::pause);
     async fn use_pool(pool: SqlitePool) {
         for _ in 0..20 {
             let select = sqlx::query("select count(*) from t").execute(&pool);
