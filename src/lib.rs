@@ -1,4 +1,4 @@
-//! Database tests that are isolated, rolled back and fast under any parallel runner.
+#![doc = include_str!("front.md")]
 
 #[doc = include_str!("database.md")]
 pub use ptest_macros::database;
@@ -7,6 +7,11 @@ pub use ptest_macros::db_test;
 #[cfg(feature = "sqlx-sqlite")]
 pub use ptest_runtime::SqliteUrl;
 pub use ptest_runtime::{Context, Database, Error, FromContext, Migrator, PgUrl, Result, TestDatabase};
+
+pub mod guide;
+
+#[doc = include_str!("environment.md")]
+pub mod environment {}
 
 #[doc = include_str!("faq.md")]
 pub mod faq {}

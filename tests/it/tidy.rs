@@ -97,14 +97,14 @@ fn every_rejected_case_has_its_errors() {
 }
 
 #[test]
-fn every_variable_is_in_the_readme() {
+fn every_variable_is_in_the_reference() {
     let config = read("ptest-runtime/src/config/mod.rs");
     let rows: Vec<&str> =
         config.lines().filter_map(|line| line.strip_prefix("//! ")).filter(|l| l.starts_with("| `")).collect();
     assert!(rows.len() >= 5, "{rows:?}");
-    let readme = read("README.md");
+    let page = read("src/environment.md");
     for row in rows {
-        assert!(readme.contains(row), "README.md lacks\n{row}");
+        assert!(page.contains(row), "src/environment.md lacks\n{row}");
     }
 }
 

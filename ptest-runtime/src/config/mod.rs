@@ -4,14 +4,14 @@
 //! |---|---|---|
 //! | `PTEST_DATABASE_URL` | The server to test on: a `postgres://` URL, or `own` for one that ptest starts. The URL names a server; ptest makes its own databases there and never touches the one that is named. | `DATABASE_URL` decides |
 //! | `DATABASE_URL` | The same, except for `own`. A URL of another scheme is ignored. | ptest starts a server |
-//! | what `url` of `ptest::database!` names | The server of that database, in the place of `DATABASE_URL`. | `DATABASE_URL` decides |
-//! | `PTEST_SINGLE_DATABASE` | The one database that ptest has on that server, where the user [may create none](#without-createdb): its name. It must be empty at first. | ptest makes its own databases |
+//! | what `url` of `ptest::database!` names | The server of that database, instead of `DATABASE_URL`. | `DATABASE_URL` decides |
+//! | `PTEST_SINGLE_DATABASE` | The name of the one database that ptest may use on that server, for a user [without CREATEDB](#without-createdb). It must be empty at first. | ptest makes its own databases |
 //! | `PTEST_PG_BIN` | The folder of `initdb` and `postgres`, for a server that ptest starts. | looked for in `PATH` and the usual folders |
-//! | `PTEST_DATA_DIR` | Where the data of a server that ptest starts are. In memory, as in `/dev/shm`, `isolation = "database"` costs less; each database takes eight megabytes there until it is dropped. | below `target/ptest` |
+//! | `PTEST_DATA_DIR` | Data directory of the server that ptest starts. A RAM disk (`/dev/shm`) makes `isolation = "database"` cheaper; each database takes eight megabytes there until it is dropped. | below `target/ptest` |
 //! | `PTEST_IDLE_TIMEOUT` | How long a server that ptest started stays when nobody uses it: `90s`, `10m`, `2h`, `0` or `never`. | `10m` |
-//! | `PTEST_KEEP` | Whose database is kept for a day, to be looked at: `failed`, that of each test that fails; `all`, that of every test. | none is kept |
-//! | `PTEST_LOG` | `sql`: a test that passes prints its last statements as well. | only a test that fails does |
-//! | `PTEST_AUDIT` | What becomes of what is found at the end of a test, where the test does not say it: `open_transaction=error,leaked_session=off` and the like. | the [defaults](#what-is-found-at-the-end) |
+//! | `PTEST_KEEP` | Keeps databases for a day so that you can inspect them: `failed` those of failing tests, `all` every test's. | none is kept |
+//! | `PTEST_LOG` | `sql`: a passing test prints its last statements too. | only a failing test does |
+//! | `PTEST_AUDIT` | Severities of findings for a whole run, such as `open_transaction=error,leaked_session=off`. The attribute takes precedence. | the attribute's defaults |
 //! | `PATH` | Where `postgres` and `pg_config` are looked for. | the usual folders only |
 //! | `CARGO_MANIFEST_DIR` | Set by Cargo and nextest: the package's folder. | the package's folder when it was compiled |
 //! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0`, and the runner is `cargo test` |

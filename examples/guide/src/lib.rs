@@ -1,0 +1,1 @@
+//! The examples of the guide and of the reference. They stand in `tests/examples.rs`, made by `build.rs`.
