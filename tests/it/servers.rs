@@ -1,6 +1,7 @@
 //! The server that a URL names: found by every way of authentication, or an error that says where the URL came from.
 
 mod errors;
+mod shared;
 
 use crate::package::Package;
 use crate::rerun::{ANSWERS, Rerun, server_version};

@@ -90,6 +90,8 @@ fn templates() {
         apply(ApplyError::Io(broken())),
         TemplateError::Build { name: "ptest_0123456789abcdef_template".to_owned(), source: server() },
         TemplateError::Clone { name: name(), source: server() },
+        TemplateError::Foreign { name: name(), owner: "mallory".to_owned(), user: "ada".to_owned() },
+        TemplateError::Unmarked { name: name() },
     ]));
 }
 
@@ -161,6 +163,7 @@ fn single_databases() {
 fn leases() {
     insta::assert_snapshot!(texts([
         LeaseError::Exhausted { tried: 1000 },
+        LeaseError::Foreign { tried: 1000, name: name(), owner: "mallory".to_owned() },
         LeaseError::Lock { database: name(), address: address(), source: QueryError::Io(broken()) },
         LeaseError::Socket { folder: path("/tmp/ptest-7"), source: io::ErrorKind::PermissionDenied.into() },
         LeaseError::Claim {

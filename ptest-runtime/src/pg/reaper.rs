@@ -1,7 +1,7 @@
 //! The reaper: drops what nobody uses any more.
 //!
-//! It drops only what ptest has proven to be its own: a database whose name has the form of ptest's names, and whose
-//! fingerprint has a template with ptest's comment. It drops nothing that has backends or whose lock is held, be
+//! It drops only what ptest has proven to be its own: a database of ptest's user whose name has the form of ptest's names, and
+//! whose fingerprint has a template with ptest's comment, of that user too. What others have made is not even looked at. It drops nothing that has backends or whose lock is held, be
 //! it the server's or that of a claim, and templates last. Databases with names of another form are kept, and so is the template that they come from.
 //!
 //! Garbage is what killed tests left, and what was kept for the user, after a day. Everything else goes when nobody has
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::pg::clone::claim;
 use crate::pg::server::{self, Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
-use crate::pg::template::{PREFIX, template_name};
+use crate::pg::template::{PREFIX, is_owner_sql, template_name};
 use crate::sys::is_due;
 use family::{Database, Family, Kind, Note, marked_families};
 
@@ -150,8 +150,9 @@ async fn families(admin: &mut Admin, fingerprints: &str) -> Result<BTreeMap<Stri
            format('%s/%s/%s', d.oid, {used}, extract(epoch FROM pg_catalog.pg_stat_get_db_stat_reset_time(d.oid))), \
            pg_catalog.shobj_description(d.oid, 'pg_database'), floor(extract(epoch FROM now()))::bigint \
          FROM pg_catalog.pg_database d \
-         WHERE d.datname ~ {} AND pg_catalog.pg_has_role(d.datdba, 'USAGE') ORDER BY d.datname",
-        quote_literal(&format!("^{PREFIX}{fingerprints}_"))
+         WHERE d.datname ~ {} AND {} ORDER BY d.datname",
+        quote_literal(&format!("^{PREFIX}{fingerprints}_")),
+        is_owner_sql("d", &admin.address().user)
     );
     let mut families = marked_families(admin.run(&sql).await?);
     // After the databases: none is there before its claim.
@@ -176,9 +177,10 @@ async fn drop_family(admin: &mut Admin, fingerprint: &str, family: &Family) -> R
         }
     }
     let left = format!(
-        "SELECT 1 FROM pg_catalog.pg_database WHERE datname ~ {} AND datname <> {}",
+        "SELECT 1 FROM pg_catalog.pg_database d WHERE datname ~ {} AND datname <> {} AND {}",
         quote_literal(&format!("^{PREFIX}{fingerprint}_")),
-        quote_literal(&template)
+        quote_literal(&template),
+        is_owner_sql("d", &admin.address().user)
     );
     if admin.run(&left).await?.is_empty() {
         admin.run(&format!("ALTER DATABASE {} IS_TEMPLATE false", quote_ident(&template))).await?;

@@ -10,7 +10,9 @@ use crate::config::Config;
 use crate::pg::reaper;
 use crate::pg::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
 use crate::pg::slot::{LeaseError, mark_kept, rename};
-use crate::pg::template::{self, PREFIX, claimed_name, kept_name, spare_name, template_name, used_name};
+use crate::pg::template::{
+    self, PREFIX, claimed_name, has_template_sql, is_owner_sql, kept_name, spare_name, template_name, used_name,
+};
 use crate::schema::Schema;
 use crate::spec::Level;
 use crate::sys::random;
@@ -147,13 +149,15 @@ pub(super) async fn set_level(admin: &mut Admin, leased: &Leased, level: Level) 
 async fn lock_spare(admin: &mut Admin, fingerprint: &str) -> crate::Result<(Option<(u64, Option<String>)>, bool)> {
     let of = |kind: &str| quote_literal(&format!("^ptest_{fingerprint}_{kind}_[0-9a-f]{{16}}$"));
     let (spare, used) = (of("spare"), of("used"));
+    let user = &admin.address().user;
+    let (is_ours, has_template) = (is_owner_sql("d", user), has_template_sql(fingerprint, user));
     // A lock of the transaction is gone with it: the reaper must not find it.
     let sql = format!(
         "SELECT s.number, {}, u.piled_up FROM (SELECT EXISTS (SELECT FROM (SELECT right(datname, 16) AS number \
-           FROM pg_catalog.pg_database WHERE datname ~ {used} OFFSET 0) AS used \
+           FROM pg_catalog.pg_database d WHERE datname ~ {used} AND {is_ours} OFFSET 0) AS used \
          WHERE pg_catalog.pg_try_advisory_xact_lock(('x' || number)::bit(64)::bigint) OFFSET {MOST_LEFT}) AS piled_up) AS u \
          LEFT JOIN LATERAL (SELECT number, oid FROM (SELECT right(datname, 16) AS number, oid \
-           FROM pg_catalog.pg_database WHERE datallowconn AND datname ~ {spare} OFFSET 0) AS spares \
+           FROM pg_catalog.pg_database d WHERE datallowconn AND datname ~ {spare} AND {is_ours} AND {has_template} OFFSET 0) AS spares \
          WHERE pg_catalog.pg_try_advisory_lock(('x' || number)::bit(64)::bigint) LIMIT 1) AS s ON true",
         restore::counted_since("s.oid")
     );
@@ -181,8 +185,10 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result
     let number = random();
     let like = quote_literal(&format!("ptest\\_{fingerprint}\\_spare\\_%"));
     let sql = format!(
-        "SELECT count(*), pg_catalog.pg_try_advisory_lock({}) FROM pg_catalog.pg_database WHERE datname LIKE {like}",
-        key(number)
+        "SELECT count(*), pg_catalog.pg_try_advisory_lock({}), {} FROM pg_catalog.pg_database d WHERE datname LIKE {like} AND {}",
+        key(number),
+        has_template_sql(fingerprint, &admin.address().user),
+        is_owner_sql("d", &admin.address().user)
     );
     let rows = admin.try_run(&sql).await?;
     let mut spares: Option<usize> = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
@@ -194,9 +200,10 @@ pub(super) async fn throw_away(admin: &mut Admin, leased: &mut Leased) -> Result
         spare = claimed_name(fingerprint, number);
         claim = Some(claim_sql(its.folder(), fingerprint, number)?);
     }
+    let has_template = rows.first().and_then(|row| row.get(2)?.as_deref()) == Some("t");
     // First the drop: where it fails, there is no room for more. The rest has one transaction, for it may have one.
     let mut batch = vec![format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_ident(&leased.name))];
-    if spares.is_some_and(|spares| spares < most_spares()) {
+    if has_template && spares.is_some_and(|spares| spares < most_spares()) {
         batch.push(template::create_clone_sql(admin, &template, &spare));
         batch.push(template::copy_settings_sql(&template, &spare));
         batch.extend(claim);

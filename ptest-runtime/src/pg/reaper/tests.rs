@@ -52,7 +52,11 @@ impl Server {
     }
 
     async fn comment(&mut self, text: &str) {
-        let name = quote_ident(&self.name("template"));
+        self.comment_on("template", text).await;
+    }
+
+    async fn comment_on(&mut self, rest: &str, text: &str) {
+        let name = quote_ident(&self.name(rest));
         self.admin.run(&format!("COMMENT ON DATABASE {name} IS {}", quote_literal(text))).await.unwrap();
     }
 
@@ -182,6 +186,65 @@ fn without_a_marked_template_nothing_is_proven() {
             server.sweep(Duration::ZERO).await;
         }
         assert_eq!(server.left().await.len(), 3, "no mark");
+    });
+}
+
+/// Databases that another user has made, of every name and with every comment of ptest's.
+#[test]
+fn what_another_user_has_made_stays_and_proves_nothing() {
+    run(async |server| {
+        let role = format!("mallory_{}", server.fingerprint);
+        server.admin.run(&format!("CREATE ROLE {role} CREATEDB")).await.unwrap();
+        let micros = server.admin.now().await.unwrap();
+        let kept = format!("kept_{:016x}", micros - 90_000 * 1_000_000);
+        let theirs = [
+            "0",
+            "spare_000000000000000a",
+            "used_000000000000000b",
+            "claimed_000000000000000c",
+            "build_1_2",
+            "detached_1f",
+            &kept,
+        ];
+        for rest in theirs {
+            server.create(rest).await;
+            server.comment_on(rest, if rest == kept { KEPT_MARK } else { MARK }).await;
+            server
+                .admin
+                .run(&format!("ALTER DATABASE {} OWNER TO {role}", quote_ident(&server.name(rest))))
+                .await
+                .unwrap();
+        }
+        server.template().await;
+        relieve(&server.address, &server.fingerprint).await.unwrap();
+        for _ in 0..2 {
+            server.sweep(WEEK).await;
+        }
+        assert_eq!(server.left().await.len(), theirs.len() + 1, "they are another user's");
+
+        // Nor does a template of theirs prove anything about the databases of ours.
+        let template = quote_ident(&server.name("template"));
+        server.admin.run(&format!("ALTER DATABASE {template} OWNER TO {role}")).await.unwrap();
+        for rest in ["used_000000000000001b", "detached_2f"] {
+            server.create(rest).await;
+        }
+        for _ in 0..2 {
+            server.sweep(Duration::ZERO).await;
+        }
+        assert_eq!(server.left().await.len(), theirs.len() + 3, "their template proves nothing");
+
+        // And they keep nothing of ours alive.
+        server.admin.run(&format!("ALTER DATABASE {template} OWNER TO CURRENT_USER")).await.unwrap();
+        for _ in 0..3 {
+            server.sweep(Duration::ZERO).await;
+        }
+        let mut expected = theirs.map(str::to_owned);
+        expected.sort();
+        assert_eq!(server.left().await, expected);
+        for rest in theirs {
+            server.admin.run(&format!("DROP DATABASE {}", quote_ident(&server.name(rest)))).await.unwrap();
+        }
+        server.admin.run(&format!("DROP ROLE {role}")).await.unwrap();
     });
 }
 

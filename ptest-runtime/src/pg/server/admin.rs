@@ -7,6 +7,10 @@ use super::{Address, Connection, QueryError, Rows, ServerError};
 /// The oldest server that ptest uses (`server_version_num`).
 const OLDEST: u32 = 130_000;
 
+/// Where others may make functions and operators, none of theirs is ever meant. What ptest makes belongs to the user that
+/// connects: by that it is known.
+const SETTINGS: &[(&str, &str)] = &[("search_path", "pg_catalog"), ("role", "none")];
+
 /// A connection to a database that is none of ptest's: `postgres`, else the one that the URL names. Where there is a single
 /// database, to that one: the user may be let into no other.
 #[derive(Debug)]
@@ -21,16 +25,19 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) async fn open(address: &Address) -> Result<Admin, ServerError> {
-        let connection = match Connection::open(address, address.single.as_deref().unwrap_or("postgres"), &[]).await {
-            Err(e)
-                if matches!(e.code(), Some("3D000" | "42501" | "28000" | "55000"))
-                    && address.database != "postgres"
-                    && address.single.is_none() =>
-            {
-                Connection::open(address, &address.database, &[]).await?
-            }
-            other => other?,
-        };
+        // The single database is the user's, names and all.
+        let settings = if address.single.is_none() { SETTINGS } else { &[] };
+        let connection =
+            match Connection::open(address, address.single.as_deref().unwrap_or("postgres"), settings).await {
+                Err(e)
+                    if matches!(e.code(), Some("3D000" | "42501" | "28000" | "55000"))
+                        && address.database != "postgres"
+                        && address.single.is_none() =>
+                {
+                    Connection::open(address, &address.database, settings).await?
+                }
+                other => other?,
+            };
         let mut admin = Admin { connection, address: address.clone(), version: 0, durable: true };
         admin.check_version().await?;
         Ok(admin)

@@ -9,7 +9,7 @@ use super::sequences::{Sequences, Which};
 use crate::pg::sandbox::{self, Constraints};
 use crate::pg::server::{Address, Admin, Connection, QueryError};
 use crate::pg::template::facts::{self, Facts};
-use crate::pg::template::{self, slot_name};
+use crate::pg::template::{self, Standing, TemplateError, slot_name};
 use crate::schema::Schema;
 use crate::spec::Level;
 
@@ -34,6 +34,10 @@ pub(super) enum Attempt<S> {
     Held,
     /// There is no such slot yet.
     Missing,
+    /// A database has its name that is not proven to be ptest's; whose it is, where that is known.
+    Foreign {
+        owner: Option<String>,
+    },
 }
 
 impl<S> Attempt<S> {
@@ -42,6 +46,7 @@ impl<S> Attempt<S> {
             Attempt::Leased(slot) => Attempt::Leased(leased(slot)),
             Attempt::Held => Attempt::Held,
             Attempt::Missing => Attempt::Missing,
+            Attempt::Foreign { owner } => Attempt::Foreign { owner },
         }
     }
 }
@@ -69,37 +74,52 @@ pub(super) async fn try_slot(
     loop {
         match Connection::open(server, &database, &FENCE).await {
             Ok(connection) => {
-                let acquired = lock(server, connection, database, notes).await?;
-                return Ok(match acquired {
-                    Some(acquired) => Attempt::Leased(acquired.restored(server).await?),
-                    None => Attempt::Held,
-                });
+                return match lock(server, connection, &schema.fingerprint, database.clone(), notes).await {
+                    Ok(Attempt::Leased(acquired)) => Ok(Attempt::Leased(acquired.restored(server).await?)),
+                    Ok(other) => Ok(other),
+                    Err(error) => foreign_or(server, &database, error.into()).await,
+                };
             }
             Err(error) => match error.code() {
                 Some("3D000" | "55000") if !make => return Ok(Attempt::Missing),
                 // Missing, or another process is in the middle of cloning it (or died there: then it is finished here).
                 Some("3D000" | "55000") if makes < MAKES => {
-                    make_slot(server, schema, slot).await?;
+                    if let Some(owner) = make_slot(server, schema, slot).await? {
+                        return Ok(Attempt::Foreign { owner: Some(owner) });
+                    }
                     makes += 1;
                 }
                 // The server is starting up.
                 Some("57P03") if started.elapsed() < STARTING => tokio::time::sleep(Duration::from_millis(50)).await,
-                _ => return Err(error.into()),
+                _ => return foreign_or(server, &database, error.into()).await,
             },
         }
     }
 }
 
-/// Takes the lease; `None`: another test has it.
+/// Whether a database that cannot be leased is somebody else's, who may have given it any settings; if not, the error.
+async fn foreign_or<S>(server: &Address, database: &str, error: crate::Error) -> crate::Result<Attempt<S>> {
+    let Ok(mut admin) = Admin::open(server).await else { return Err(error) };
+    let standing = Standing::of(&mut admin, database).await;
+    admin.close().await;
+    match standing {
+        Ok(Standing::Foreign { owner }) => Ok(Attempt::Foreign { owner: Some(owner) }),
+        _ => Err(error),
+    }
+}
+
+/// Takes the lease of a database that is proven to be ptest's.
 async fn lock(
     server: &Address,
     mut connection: Connection,
+    fingerprint: &str,
     database: String,
     notes: &Path,
-) -> Result<Option<Acquired>, LeaseError> {
+) -> Result<Attempt<Acquired>, LeaseError> {
+    let proven = template::is_proven_sql(fingerprint, &server.user);
     let answer = async {
         // Both are under way at once: a lease costs one round trip.
-        connection.send(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), {}", facts::ASK)).await?;
+        connection.send(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), {}, {proven}", facts::ASK)).await?;
         connection
             .send(&format!("{};SAVEPOINT {}", proof::begin_sql(Level::ReadCommitted), sandbox::SAVEPOINT))
             .await?;
@@ -111,12 +131,15 @@ async fn lock(
         source,
     })?;
     let text = |rows: &[Vec<Option<String>>], column: usize| rows.first().and_then(|row| row[column].clone());
+    if text(&locked, 2).as_deref() != Some("t") {
+        return Ok(Attempt::Foreign { owner: None });
+    }
     let Some(proof) = Proof::read(begun.first()).filter(|_| text(&locked, 0).as_deref() == Some("t")) else {
-        return Ok(None);
+        return Ok(Attempt::Held);
     };
     let facts = text(&locked, 1).as_deref().and_then(Facts::read);
     let note = notes.join(&database);
-    Ok(Some(Acquired::new(connection, database, facts, &note, proof)))
+    Ok(Attempt::Leased(Acquired::new(connection, database, facts, &note, proof)))
 }
 
 /// Begins ptest's transaction on a connection that has taken the lease.
@@ -170,17 +193,22 @@ impl Acquired {
     }
 }
 
-async fn make_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<()> {
+/// Clones the template; gives the owner of the slot's name if that is somebody else.
+async fn make_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<Option<String>> {
     let mut admin = match Admin::open(server).await {
         // The server is starting up; the caller tries again.
         Err(e) if e.code() == Some("57P03") => {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            return Ok(());
+            return Ok(None);
         }
         other => other?,
     };
     template::ensure(&mut admin, schema).await?;
-    template::clone_into(&mut admin, schema, &slot_name(&schema.fingerprint, slot)).await?;
+    let slot = slot_name(&schema.fingerprint, slot);
+    let cloned = template::clone_into(&mut admin, schema, &slot).await;
     admin.close().await;
-    Ok(())
+    match cloned {
+        Err(TemplateError::Foreign { name, owner, .. }) if name == slot => Ok(Some(owner)),
+        other => Ok(other.map(|()| None)?),
+    }
 }

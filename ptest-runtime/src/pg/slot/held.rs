@@ -128,7 +128,7 @@ impl Slot {
     pub(crate) async fn acquire_single(server: &Address, schema: &Schema) -> crate::Result<Slot> {
         match Slot::acquire(server, schema, None, false).await? {
             Attempt::Leased(slot) => Ok(slot),
-            Attempt::Held | Attempt::Missing => Err(LeaseError::Gone.into()),
+            Attempt::Held | Attempt::Missing | Attempt::Foreign { .. } => Err(LeaseError::Gone.into()),
         }
     }
 

@@ -38,6 +38,10 @@ use crate::pg::server::{Address, QueryError};
 pub(crate) enum LeaseError {
     #[error("cannot lease a test database: all {tried} slots are held by running tests")]
     Exhausted { tried: u32 },
+    #[error(
+        "cannot lease a test database: all {tried} slots are held by running tests or are not ptest's, as `{name}` of {owner}"
+    )]
+    Foreign { tried: u32, name: String, owner: String },
     #[error("cannot lock the test database `{database}` at {address}")]
     Lock { database: String, address: Box<Address>, source: QueryError },
     #[error("cannot open a socket for the test's connections in {}", folder.display())]
@@ -52,6 +56,10 @@ impl Failure for LeaseError {
     fn help(&self) -> Option<String> {
         match self {
             LeaseError::Exhausted { .. } => Some("run fewer tests at once".to_owned()),
+            LeaseError::Foreign { owner, .. } => Some(format!(
+                "a name proves nothing, so ptest leases no database that another user has made: let {owner} or a superuser \
+                 drop them; or set PTEST_DATABASE_URL=own and ptest starts a server of its own"
+            )),
             LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
             LeaseError::Claim { .. } => Some("run all tests of this target folder as the same user".to_owned()),
             LeaseError::Lock { .. } | LeaseError::Gone => None,

@@ -120,7 +120,8 @@ fn client(row: &Row) -> String {
     format!("{program}{user}, which last ran: {}", one_line(&text(2).unwrap_or_default()))
 }
 
-/// Begins ptest's transaction; answers what [`Proof::read`] reads.
+/// Begins ptest's transaction; answers what [`Proof::read`] reads. It is sent before the database is proven to be ptest's, whose
+/// owner decides where a name without a schema is looked for: so none is without one.
 pub(super) fn begin_sql(level: Level) -> String {
     let level = match level {
         Level::ReadCommitted => String::new(),
@@ -129,7 +130,7 @@ pub(super) fn begin_sql(level: Level) -> String {
     format!(
         "BEGIN READ WRITE{level};SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), oid, {BEGAN}, \
          {WRITTEN}, pg_catalog.pg_current_wal_insert_lsn() \
-         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+         FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
     )
 }
 
@@ -151,12 +152,12 @@ pub(super) fn restore_sql(restore: &str) -> String {
 }
 
 /// When the transaction began, in microseconds: a number, which no setting of a session writes otherwise.
-const BEGAN: &str = "(extract(epoch FROM pg_catalog.transaction_timestamp()) * 1000000)::bigint";
+const BEGAN: &str = "(extract(epoch FROM pg_catalog.transaction_timestamp()) OPERATOR(pg_catalog.*) 1000000)::bigint";
 
 /// How often a row was inserted, updated or deleted in any table, those of catalogues included.
-const WRITTEN: &str = "CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 150000 THEN \
-    pg_catalog.pg_stat_get_db_tuples_inserted(oid) + pg_catalog.pg_stat_get_db_tuples_updated(oid) \
-    + pg_catalog.pg_stat_get_db_tuples_deleted(oid) END";
+const WRITTEN: &str = "CASE WHEN pg_catalog.current_setting('server_version_num')::int OPERATOR(pg_catalog.>=) 150000 THEN \
+    pg_catalog.pg_stat_get_db_tuples_inserted(oid) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_db_tuples_updated(oid) \
+    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_db_tuples_deleted(oid) END";
 
 /// A position in the server's log, `16/B374D848`, in bytes.
 fn log_position(text: Option<String>) -> u64 {

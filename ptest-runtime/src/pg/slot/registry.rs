@@ -8,6 +8,7 @@ use super::acquire::Attempt;
 use super::{LeaseError, Slot};
 use crate::pg::server::Address;
 use crate::pg::single;
+use crate::pg::template::slot_name;
 use crate::schema::Schema;
 
 /// Slots beyond this number mean that something else is wrong.
@@ -39,11 +40,13 @@ pub(crate) async fn lease(server: &Address, schema: &Schema, first: u32) -> crat
         return Ok(slot);
     }
     let mut held = Vec::new();
+    let mut foreign = Vec::new();
     for number in (first..MOST_SLOTS).chain(0..first) {
         match attempt(server, schema, &key, number, false).await? {
             None => {}
             Some(Attempt::Leased(slot)) => return Ok(slot),
             Some(Attempt::Held) => held.push(number),
+            Some(Attempt::Foreign { owner }) => foreign.push((number, owner)),
             // One database more is the last resort.
             Some(Attempt::Missing) => {
                 if let Some(slot) = ask_again(server, schema, &key, &held).await? {
@@ -56,7 +59,15 @@ pub(crate) async fn lease(server: &Address, schema: &Schema, first: u32) -> crat
             }
         }
     }
-    Err(LeaseError::Exhausted { tried: MOST_SLOTS }.into())
+    Err(match foreign.into_iter().next() {
+        None => LeaseError::Exhausted { tried: MOST_SLOTS },
+        Some((number, owner)) => LeaseError::Foreign {
+            tried: MOST_SLOTS,
+            name: slot_name(&schema.fingerprint, number),
+            owner: owner.unwrap_or_else(|| "another user".to_owned()),
+        },
+    }
+    .into())
 }
 
 /// Asks once more for slots that were held. The backend of a process that has just ended takes a moment to notice, and a

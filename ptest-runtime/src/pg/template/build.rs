@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::names::{KEPT_MARK, private_name, template_name};
+use super::owner::{self, Standing};
 use super::{TemplateError, facts};
 use crate::pg::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
 use crate::schema::{self, Schema};
@@ -25,23 +26,20 @@ fn mark() -> String {
 pub(crate) async fn ensure(admin: &mut Admin, schema: &Schema) -> Result<(), TemplateError> {
     let template = template_name(&schema.fingerprint);
     let failed = |source| TemplateError::Build { name: template.clone(), source };
-    if is_there(admin, &template).await.map_err(failed)? {
+    if owner::template(admin, &template).await?.is_some() {
         return Ok(());
     }
     if let Some(base) = schema.base() {
         Box::pin(ensure(admin, base)).await?;
     }
     admin.run(&format!("SELECT pg_advisory_lock({BUILD_LOCK})")).await.map_err(failed)?;
-    let result =
-        if is_there(admin, &template).await.map_err(failed)? { Ok(()) } else { build(admin, schema, &template).await };
+    let result = match owner::template(admin, &template).await {
+        Ok(None) => build(admin, schema, &template).await,
+        other => other.map(drop),
+    };
     // A connection that broke has given the lock up already.
     let _ = admin.try_run(&format!("SELECT pg_advisory_unlock({BUILD_LOCK})")).await;
     result
-}
-
-async fn is_there(admin: &mut Admin, name: &str) -> Result<bool, ServerError> {
-    let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", quote_literal(name));
-    Ok(!admin.run(&sql).await?.is_empty())
 }
 
 async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(), TemplateError> {
@@ -49,7 +47,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     let started = Instant::now();
     let private = private_name(&schema.fingerprint);
     let built = async {
-        create(admin, schema, &private).await.map_err(failed)?;
+        create(admin, schema, &private).await?;
         let address = admin.address().clone();
         schema::migrate(&address, &private, schema).await.map_err(|source| TemplateError::Apply {
             verb: schema.source.verb(),
@@ -77,9 +75,10 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
 }
 
 /// Makes the database that becomes a template: empty, or with what the template beneath it has.
-async fn create(admin: &mut Admin, schema: &Schema, private: &str) -> Result<(), ServerError> {
+async fn create(admin: &mut Admin, schema: &Schema, private: &str) -> Result<(), TemplateError> {
     let Some(base) = schema.base() else {
-        return retry(admin, &format!("CREATE DATABASE {}", quote_ident(private))).await;
+        let sql = format!("CREATE DATABASE {}", quote_ident(private));
+        return retry(admin, &sql).await.map_err(|source| TemplateError::Build { name: private.to_owned(), source });
     };
     make_clone(admin, &template_name(&base.fingerprint), private).await
 }
@@ -122,7 +121,7 @@ pub(crate) async fn clone_into(admin: &mut Admin, schema: &Schema, name: &str) -
     let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
     // Two processes may miss the same slot at once; the second finds it complete.
     admin.run(&lock_clone_sql(name)).await.map_err(failed)?;
-    let cloned = complete_clone(admin, &template, name).await.map_err(failed);
+    let cloned = complete_clone(admin, &template, name).await;
     let _ = admin.try_run(&format!("SELECT pg_catalog.pg_advisory_unlock({})", clone_key(name))).await;
     cloned
 }
@@ -137,32 +136,43 @@ fn clone_key(name: &str) -> String {
 }
 
 /// Makes a clone, or completes one that a process has left unfinished: it stays closed to connections until then.
-async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
-    let state = format!(
-        "SELECT datallowconn, pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = {}",
-        quote_literal(name)
-    );
-    if let Some([open, comment]) = admin.run(&state).await?.first().map(Vec::as_slice) {
-        if open.as_deref() == Some("t") {
-            return Ok(());
+async fn complete_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), TemplateError> {
+    let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
+    match Standing::of(admin, name).await.map_err(failed)? {
+        Standing::Ours { open: true, .. } => return Ok(()),
+        // Whoever was to keep it has died before it had another name, and it may hold what a test did.
+        Standing::Ours { comment: Some(comment), .. } if comment == KEPT_MARK => {
+            retry(admin, &format!("DROP DATABASE {}", quote_ident(name))).await.map_err(failed)?;
         }
-        if comment.as_deref() == Some(KEPT_MARK) {
-            // Whoever was to keep it has died before it had another name, and it may hold what a test did.
-            retry(admin, &format!("DROP DATABASE {}", quote_ident(name))).await?;
-        }
+        Standing::Ours { .. } | Standing::Free => {}
+        Standing::Foreign { owner } => return Err(owner::foreign(admin, name, owner)),
     }
     make_clone(admin, template, name).await
 }
 
-async fn make_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), ServerError> {
+/// Clones a template that is proven to be ptest's, before and after: whoever could put another in its place in between could
+/// not give that the same number.
+async fn make_clone(admin: &mut Admin, template: &str, name: &str) -> Result<(), TemplateError> {
+    let failed = |source| TemplateError::Clone { name: name.to_owned(), source };
+    let proven = owner::template(admin, template).await?;
     let sql = create_clone_sql(admin, template, name);
-    match retry(admin, &sql).await {
-        Err(ServerError::Admin { source: QueryError::Db(e), .. }) if matches!(e.code.as_str(), "42P04" | "23505") => {}
-        other => other?,
+    let made = retry(admin, &sql).await;
+    match &made {
+        // Another process was faster, or had died on the way.
+        Err(error) if matches!(error.state(), Some("42P04" | "23505")) => {
+            if let Standing::Foreign { owner } = Standing::of(admin, name).await.map_err(failed)? {
+                return Err(owner::foreign(admin, name, owner));
+            }
+        }
+        Err(_) => made.map_err(failed)?,
+        Ok(()) => {}
     }
-    let statements = admin.run(&settings_sql(template, name)).await?;
+    if proven.is_none() || owner::template(admin, template).await? != proven {
+        return Err(TemplateError::Unmarked { name: template.to_owned() });
+    }
+    let statements = admin.run(&settings_sql(template, name)).await.map_err(failed)?;
     for statement in statements.into_iter().flatten().flatten() {
-        admin.run(&statement).await?;
+        admin.run(&statement).await.map_err(failed)?;
     }
     Ok(())
 }

@@ -11,9 +11,10 @@ pub(super) const SETTING: &str = "ptest.template";
 /// Where they begin in a template's comment. The comment of a clone has nothing else.
 pub(super) const NOTED: &str = "; facts: ";
 
-/// What gives the facts in a clone.
+/// What gives the facts in a clone. It is asked before the clone is proven to be ptest's, so all names are qualified.
 pub(crate) const ASK: &str = "coalesce(pg_catalog.current_setting('ptest.template', true), pg_catalog.shobj_description(\
-    (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), 'pg_database'))";
+    (SELECT oid FROM pg_catalog.pg_database \
+    WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), 'pg_database'))";
 
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,14 +6,16 @@
 mod build;
 pub(crate) mod facts;
 mod names;
+mod owner;
 
 pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, lock_clone_sql};
 pub(crate) use names::{
     KEPT_MARK, PREFIX, claimed_name, family_of, kept_name, slot_name, spare_name, template_name, used_name,
 };
+pub(crate) use owner::{Standing, has_template_sql, is_owner_sql, is_proven_sql};
 
 use crate::error::Failure;
-use crate::pg::server::ServerError;
+use crate::pg::server::{ServerError, quote_ident};
 use crate::schema::ApplyError;
 
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,10 @@ pub(crate) enum TemplateError {
     Build { name: String, source: ServerError },
     #[error("cannot clone the template into `{name}`")]
     Clone { name: String, source: ServerError },
+    #[error("cannot use the database `{name}`: it belongs to `{owner}`, and ptest connects as `{user}`")]
+    Foreign { name: String, owner: String, user: String },
+    #[error("cannot use the database `{name}`: it is not marked as ptest's")]
+    Unmarked { name: String },
 }
 
 impl Failure for TemplateError {
@@ -31,6 +37,19 @@ impl Failure for TemplateError {
         match self {
             TemplateError::Apply { source, .. } => source.help(),
             TemplateError::Build { source, .. } | TemplateError::Clone { source, .. } => source.help(),
+            TemplateError::Foreign { name, owner, .. } => Some(format!(
+                "a name proves nothing, so ptest takes no database that another user has made: let `{owner}` or a superuser \
+                 rename or drop it ({}); or set PTEST_DATABASE_URL=own and ptest starts a server of its own",
+                rename(name)
+            )),
+            TemplateError::Unmarked { name } => Some(format!(
+                "ptest has not made it, or its comment was changed: rename or drop it ({}), and ptest makes another",
+                rename(name)
+            )),
         }
     }
+}
+
+fn rename(name: &str) -> String {
+    format!("ALTER DATABASE {} RENAME TO {}", quote_ident(name), quote_ident(&format!("not_{name}")))
 }
