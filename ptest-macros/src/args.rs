@@ -23,7 +23,6 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("fixtures", r#"fixtures("a", "b")"#),
     ("isolation", r#"isolation = "transaction" | "database""#),
     ("level", r#"level = "read committed" | "repeatable read" | "serializable""#),
-    ("sessions", r#"sessions = "turns" | "shared""#),
     ("turn_timeout", r#"turn_timeout = "2s""#),
     ("audit", r#"audit(open_transaction = "error" | "warning" | "off", ...)"#),
     ("timeout", r#"timeout = "5s""#),
@@ -32,6 +31,10 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("start_paused", "start_paused = true | false"),
     ("crate", "crate = ::path::to::ptest"),
 ];
+
+/// What became of an argument that there was.
+const NO_SESSIONS: &str = "there is no argument `sessions` any more: with `isolation = \"database\"` a statement beside an \
+    open transaction does what it does on a server, which costs a clone; without it, it waits its turn";
 
 /// What may be given more than once.
 const REPEATABLE: &[&str] = &["seed", "fixtures"];
@@ -48,7 +51,6 @@ pub(crate) struct Args {
     pub(crate) fixtures: Vec<LitStr>,
     pub(crate) isolation: Option<Isolation>,
     pub(crate) level: Option<Level>,
-    pub(crate) sessions: Option<Sessions>,
     pub(crate) turn_timeout_ms: Option<u64>,
     pub(crate) audit: Vec<Choice>,
     pub(crate) timeout_ms: Option<u64>,
@@ -102,11 +104,6 @@ pub(crate) enum Level {
     Serializable,
 }
 
-pub(crate) enum Sessions {
-    Turns,
-    Shared,
-}
-
 #[derive(PartialEq)]
 pub(crate) enum Flavor {
     CurrentThread,
@@ -155,7 +152,7 @@ impl Given {
             .call(Ident::parse_any)
             .map_err(|e| Error::new(e.span(), format!("expected the name of an argument\n{}", accepted())))?;
         let Some((_, form)) = ARGUMENTS.iter().find(|(known, _)| name == known) else {
-            return Err(unknown(&name));
+            return Err(if name == "sessions" { Error::new(name.span(), NO_SESSIONS) } else { unknown(&name) });
         };
         if !REPEATABLE.iter().any(|known| name == known) && self.names.contains(&name) {
             return Err(Error::new(name.span(), format!("`{name}` is given twice")));
@@ -175,7 +172,6 @@ impl Given {
             "fixtures" => args.fixtures.extend(value.list(fixtures::parse)?),
             "isolation" => args.isolation = Some(value::isolation(value)?),
             "level" => args.level = Some(value::level(value)?),
-            "sessions" => args.sessions = Some(value::sessions(value)?),
             "turn_timeout" => args.turn_timeout_ms = Some(millis(&value.parse()?)?),
             "audit" => args.audit = value.list(audit::parse)?,
             "timeout" => args.timeout_ms = Some(millis(&value.parse()?)?),
@@ -218,12 +214,6 @@ impl Given {
                 own_database && start_paused,
                 "`start_paused = true` needs `isolation = \"transaction\"`: while a database of its own answers, the test's \
                  clock would jump. Call `tokio::time::pause()` in the body where no request is under way",
-            ),
-            (
-                "sessions",
-                own_database,
-                "`sessions` needs `isolation = \"transaction\"`: in a database of its own no session of the test waits for \
-                 another: remove it",
             ),
             (
                 "turn_timeout",

@@ -9,7 +9,9 @@ use syn::{Error, Ident, LitStr, Result, Token};
 use crate::similar::similar;
 
 /// The findings whose severity can be chosen, by their names here and in the runtime.
-const FINDINGS: [(&str, &str); 5] = [
+const FINDINGS: [(&str, &str); 7] = [
+    ("turn", "Turn"),
+    ("sandbox", "Sandbox"),
     ("deferred_constraint", "DeferredConstraint"),
     ("open_transaction", "OpenTransaction"),
     ("leaked_session", "LeakedSession"),

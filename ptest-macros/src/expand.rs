@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lifetime, LitStr, ReturnType, Type};
 
-use crate::args::{Args, CratePath, Flavor, Isolation, Level, Migrations, Sessions, Setup};
+use crate::args::{Args, CratePath, Flavor, Isolation, Level, Migrations, Setup};
 use crate::item::{self, Item, Param};
 
 /// A valid test.
@@ -89,13 +89,6 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         };
         quote!(.level(#private::Level::#level))
     });
-    let sessions = args.sessions.as_ref().map(|sessions| {
-        let sessions = match sessions {
-            Sessions::Turns => quote!(Turns),
-            Sessions::Shared => quote!(Shared),
-        };
-        quote!(.sessions(#private::Sessions::#sessions))
-    });
     let turn_timeout = args.turn_timeout_ms.map(|millis| quote!(.turn_timeout_ms(#millis)));
     let audit = (!args.audit.is_empty()).then(|| {
         let choices = args.audit.iter().map(|choice| choice.call(&private));
@@ -123,7 +116,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )
-        #schema #fixtures #isolation #level #sessions #turn_timeout #audit #timeout #flavor #start_paused
+        #schema #fixtures #isolation #level #turn_timeout #audit #timeout #flavor #start_paused
         #should_panic;
     }
 }

@@ -79,7 +79,6 @@ fn other_values() {
         setup = build,
         isolation = "transaction",
         level = "repeatable read",
-        sessions = "shared",
         turn_timeout = "10s",
         flavor = "current_thread",
         start_paused = true

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
 
-use crate::args::{Flavor, Isolation, Level, Migrations, Sessions, Setup};
+use crate::args::{Flavor, Isolation, Level, Migrations, Setup};
 
 /// What follows an argument's name.
 pub(crate) struct Value<'a> {
@@ -119,10 +119,6 @@ pub(crate) fn level(value: &Value) -> Result<Level> {
             ("serializable", Level::Serializable),
         ],
     )
-}
-
-pub(crate) fn sessions(value: &Value) -> Result<Sessions> {
-    one_of(value, [("turns", Sessions::Turns), ("shared", Sessions::Shared)])
 }
 
 pub(crate) fn flavor(value: &Value) -> Result<Flavor> {

@@ -30,7 +30,7 @@ pub mod __private {
     pub use tokio::time::pause;
 
     pub use crate::audit::{Kind as Finding, Severities, Severity};
-    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
+    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, Test};
     pub use crate::test::context::start_body;
     pub use crate::test::param::{param, param_of};
     pub use crate::test::run::{report, run, run_blocking};

@@ -1,7 +1,7 @@
 //! A sandbox on a port: what a client, or the test suite of a driver, sees of ptest.
 //!
 //! ```text
-//! cargo run -p ptest-serve -- [--port 5433] [--migrations dir] [--sessions shared] [--turn-timeout-ms 2000]
+//! cargo run -p ptest-serve -- [--port 5433] [--migrations dir] [--turn-timeout-ms 2000]
 //! ```
 //!
 //! Prints the URL and keeps the sandbox open until its standard input ends; then everything is rolled back. Whatever
@@ -13,7 +13,7 @@ mod proxy;
 use std::io::Read;
 use std::process::ExitCode;
 
-use ptest::__private::{Migrations, Sessions, Test, report, run_blocking};
+use ptest::__private::{Migrations, Test, report, run_blocking};
 use ptest::{FromContext, PgUrl};
 
 fn main() -> ExitCode {
@@ -33,8 +33,6 @@ fn arguments() -> Result<(Test, u16), String> {
         match name.as_str() {
             "--port" => port = number(&name, &value)?,
             "--migrations" => test = test.migrations(Migrations::Dir(absolute(&value)?.leak())),
-            "--sessions" if value == "shared" => test = test.sessions(Sessions::Shared),
-            "--sessions" if value == "turns" => {}
             "--turn-timeout-ms" => test = test.turn_timeout_ms(number(&name, &value)?),
             _ => return Err(format!("{name} {value} is not known; see the head of serve/src/main.rs")),
         }

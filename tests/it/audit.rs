@@ -1,5 +1,6 @@
 //! What is found when a test is over: what is said of it, and what becomes of the test and of its database.
 
+mod answers;
 mod escapes;
 mod found;
 
@@ -64,16 +65,43 @@ fn an_advisory_lock() {
 }
 
 #[test]
+fn a_test_that_passes_on_an_answer_of_ptest() {
+    let run = |name: &str| Rerun::test(&format!("audit::answers::{name}")).run();
+    let refused = "was idle in a transaction, and the test passed: ";
+    run("swallows_the_error").failed().says(&format!("{refused}update users")).says("audit(turn = \"off\")");
+    run("swallows_it_at_begin").failed().says(refused);
+    run("expects_a_panic").failed().says("note: test did not panic as expected");
+    run("expects_the_error").passed().never_says("ptest:");
+    let outcome = Rerun::test("audit::answers::swallows_the_error").env("PTEST_AUDIT", "turn=warning").run();
+    outcome.passed().says("ptest: warning: session ").says(refused);
+
+    let no_server = "session 1 was answered as no server would: ";
+    run("vacuums_nothing")
+        .failed()
+        .says(&format!("{no_server}VACUUM cannot run inside a transaction block"))
+        .says("and 1 more");
+    run("expects_that_it_vacuums_nothing").passed().never_says("ptest:");
+    run("prepares").failed().says(no_server);
+    run("adds_to_an_enum").failed().says(no_server).says("isolation = \"database\"");
+    run("vacuums_in_its_transaction").passed().never_says("ptest:");
+}
+
+#[test]
 fn a_deferred_constraint() {
     let outcome = run("deferred::is_violated");
     outcome.failed().says("the test ended with a deferred constraint violated: insert or update on table \"child\"");
     outcome.says("SQLSTATE 23503");
     run_with("deferred_constraint=off", "deferred::is_violated").passed().never_says("ptest:");
+    for name in ["is_violated_in_a_transaction", "is_violated_where_nobody_rolls_back"] {
+        run(&format!("deferred::{name}")).failed().says("violated: insert or update on table \"pet\"");
+    }
+    run("deferred::is_meant_in_a_transaction").passed().never_says("ptest:");
+    run("deferred::is_rolled_back").passed().never_says("ptest:");
     // The slot is as good as ever.
     let outcome = Rerun::module("audit::found::deferred::").threads(1).run();
     let slots = outcome.lines("leased ");
     assert!(slots.len() == 2 && slots[0] == slots[1], "{outcome}");
-    outcome.says("1 passed; 1 failed");
+    outcome.says("3 passed; 3 failed");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn what_a_trigger_says_at_a_commit_comes_before_its_tag(url: PgUrl) {
     assert_eq!(said.as_deref(), Some(if server_version() < 18 { "pg_monitor" } else { "postgres" }));
 }
 
-#[ptest::db_test(migrations = false)]
+#[ptest::db_test(migrations = false, audit(sandbox = "off"))]
 fn a_refused_prepare_transaction_ends_the_transaction(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("create table t (a int)");

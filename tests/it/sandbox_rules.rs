@@ -439,7 +439,7 @@ fn what_needs_a_transaction_block_says_so(url: PgUrl) {
     assert_eq!(a.query("commit; commit"), "COMMIT 25P01? COMMIT I");
 }
 
-#[ptest::db_test]
+#[ptest::db_test(audit(sandbox = "off"))]
 fn what_only_real_commits_allow_is_refused_with_a_hint(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query("create table t (a int)");
@@ -482,7 +482,7 @@ fn what_only_real_commits_allow_is_refused_with_a_hint(url: PgUrl) {
 
 // Several sessions.
 
-#[ptest::db_test]
+#[ptest::db_test(audit(turn = "off"))]
 fn a_wait_for_the_turn_ends_with_both_statements(url: PgUrl) {
     let (mut a, mut b) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     a.query("begin");

@@ -1,27 +1,9 @@
-//! Several sessions of a test: whose turn it is, how long one waits, and visits with `sessions = "shared"`.
+//! Several sessions of a test: whose turn it is, and how long one waits.
 
 use ptest::PgUrl;
-use sqlx::{Acquire, Connection, Executor, PgConnection, PgPool, Row};
+use sqlx::{Executor, PgPool, Row};
 
-use crate::rerun::Rerun;
 use crate::wire::{Wire, bind, frame, parse_message, query, show};
-
-/// A service that forgets to pass its transaction on: the audit goes through the pool.
-async fn transfers(pool: &PgPool, commit: bool) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
-    tx.execute("insert into transfers values (1)").await?;
-    pool.execute("insert into journal values ('transfer 1')").await?;
-    tx.execute("insert into transfers values (2)").await?;
-    if commit { tx.commit().await } else { tx.rollback().await }
-}
-
-async fn tables(pool: &PgPool) {
-    pool.execute("create table transfers (a int primary key); create table journal (a text)").await.unwrap();
-}
-
-async fn count(pool: &PgPool, table: &str) -> i64 {
-    sqlx::query(sqlx::AssertSqlSafe(format!("select count(*) from {table}"))).fetch_one(pool).await.unwrap().get(0)
-}
 
 #[ptest::db_test(migrations = false)]
 fn what_a_session_sets_goes_with_it_from_the_middle_of_a_transaction(url: PgUrl) {
@@ -65,81 +47,6 @@ fn a_session_that_resets_all_has_what_it_asked_for(url: PgUrl) {
     assert_eq!(shown(&mut a), "(9MB) SHOW (off) SHOW (none) SHOW I");
 }
 
-#[ptest::db_test(migrations = false, sessions = "shared")]
-fn a_visitor_that_the_server_refuses_changes_nothing(url: PgUrl) {
-    let mut holder = Wire::connect(url.as_str());
-    assert_eq!(holder.query("set work_mem = '1MB'"), "SET I");
-    assert_eq!(holder.query("begin; create table t (a int)"), "BEGIN CREATE TABLE T");
-    let mut refused = Wire::start(url.as_str(), &[("DateStyle", "nonsense")]).0;
-    assert_eq!(refused.query("select 1"), "22023!");
-    assert_eq!(holder.query("show work_mem; savepoint s; insert into t values (1); commit"), {
-        "(1MB) SHOW SAVEPOINT INSERT 0 1 COMMIT I"
-    });
-    assert_eq!(holder.query("show work_mem; select count(*) from t"), "(1MB) SHOW (1) SELECT 1 I");
-}
-
-#[ptest::db_test(migrations = false, sessions = "shared")]
-async fn a_statement_beside_a_transaction_runs_inside_it(pool: PgPool) {
-    tables(&pool).await;
-    transfers(&pool, true).await.unwrap();
-    assert_eq!((count(&pool, "transfers").await, count(&pool, "journal").await), (2, 1));
-}
-
-#[ptest::db_test(migrations = false, sessions = "shared")]
-async fn an_error_on_a_visit_leaves_the_transaction_as_it_was(pool: PgPool) {
-    tables(&pool).await;
-    let mut tx = pool.begin().await.unwrap();
-    tx.execute("insert into transfers values (1)").await.unwrap();
-    for sql in ["insert into transfers values (1)", "nonsense", "select 1/0"] {
-        pool.execute(sql).await.unwrap_err();
-    }
-    tx.execute("insert into transfers values (2)").await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(count(&pool, "transfers").await, 2);
-}
-
-#[ptest::db_test(migrations = false, sessions = "shared")]
-async fn a_visit_leaves_savepoints_cursors_and_portals(pool: PgPool) {
-    tables(&pool).await;
-    let mut tx = pool.begin().await.unwrap();
-    tx.execute("declare c cursor for select generate_series(1, 3)").await.unwrap();
-    tx.execute("savepoint before").await.unwrap();
-    tx.execute("insert into transfers values (1)").await.unwrap();
-    tx.execute("rollback to before").await.unwrap();
-    pool.execute("insert into journal values ('kept')").await.unwrap();
-    assert_eq!(tx.fetch_one("fetch c").await.unwrap().get::<i32, _>(0), 1);
-    let mut inner = tx.begin().await.unwrap();
-    inner.execute("insert into transfers values (3)").await.unwrap();
-    pool.execute("insert into journal values ('kept as well')").await.unwrap();
-    inner.commit().await.unwrap();
-    assert_eq!(tx.fetch_one("fetch c").await.unwrap().get::<i32, _>(0), 2);
-    tx.commit().await.unwrap();
-    assert_eq!((count(&pool, "transfers").await, count(&pool, "journal").await), (1, 2));
-}
-
-#[ptest::db_test(migrations = false, sessions = "shared")]
-async fn settings_are_a_sessions_own_on_a_visit_as_well(url: PgUrl) {
-    let (mut holder, mut visitor) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
-    assert_eq!(holder.query("set search_path = holder; set work_mem = '1MB'"), "SET SET I");
-    assert_eq!(visitor.query("set search_path = visitor"), "SET I");
-    assert_eq!(holder.query("begin; select 1"), "BEGIN (1) SELECT 1 T");
-    assert_eq!(visitor.query("show search_path; show work_mem"), "(visitor) SHOW (4MB) SHOW I");
-    assert_eq!(holder.query("show search_path; show work_mem"), "(holder) SHOW (1MB) SHOW T");
-    assert_eq!(visitor.pipeline(&["set search_path = elsewhere", "show search_path"]), "SET (elsewhere) SHOW I");
-    assert_eq!(holder.query("show search_path; commit"), "(holder) SHOW COMMIT I");
-    assert_eq!(visitor.query("show search_path"), "(elsewhere) SHOW I");
-}
-
-#[ptest::db_test(migrations = false, sessions = "shared")]
-async fn a_transaction_waits_for_the_other_all_the_same(url: PgUrl) {
-    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
-    assert_eq!(holder.query("begin; create table t (a int)"), "BEGIN CREATE TABLE T");
-    assert_eq!(other.query("begin"), "PT001! I");
-    assert_eq!(other.query("insert into t values (1)"), "INSERT 0 1 I");
-    assert_eq!(holder.query("commit"), "COMMIT I");
-    assert_eq!(other.query("begin; select a from t; commit"), "BEGIN (1) SELECT 1 COMMIT I");
-}
-
 /// A server needs no transaction for it: who only closes neither waits nor keeps the others waiting.
 #[ptest::db_test(migrations = false, turn_timeout = "100ms")]
 fn who_closes_a_statement_takes_no_turn(url: PgUrl) {
@@ -171,7 +78,7 @@ fn who_closes_a_statement_takes_no_turn(url: PgUrl) {
     assert_eq!(show(&closes.until_ready()), "26000! I");
 }
 
-#[ptest::db_test(turn_timeout = "100ms")]
+#[ptest::db_test(turn_timeout = "100ms", audit(turn = "off"))]
 async fn a_wait_ends_when_the_test_says(url: PgUrl) {
     let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     assert_eq!(holder.query("begin"), "BEGIN T");
@@ -182,74 +89,9 @@ async fn a_wait_ends_when_the_test_says(url: PgUrl) {
     let text = String::from_utf8_lossy(&messages[0].body).into_owned();
     assert!(text.contains("waited 100ms for its turn"), "{text}");
     // What helps, each by its argument.
-    for argument in ["isolation = \"database\"", "sessions = \"shared\"", "turn_timeout"] {
+    for argument in ["isolation = \"database\"", "turn_timeout"] {
         assert!(text.contains(argument), "{argument}: {text}");
     }
-}
-
-#[ptest::db_test(migrations = false, sessions = "shared", turn_timeout = "100ms")]
-async fn a_wait_beside_a_transaction_that_is_not_shared_says_why(url: PgUrl) {
-    let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
-    for changed in
-        ["set work_mem = '5MB'", "select set_config('work_mem', '5MB', false)", "select 1/0", "begin read only"]
-    {
-        let begin = if changed == "begin read only" { "rollback" } else { "begin" };
-        holder.query(begin);
-        holder.query(changed);
-        other.send(&crate::wire::query("select 1"));
-        let text = String::from_utf8_lossy(&other.until_ready()[0].body).into_owned();
-        assert!(text.contains("has failed, has changed a setting or is read only"), "{changed}: {text}");
-        assert!(!text.contains("runs a statement beside a transaction"), "{changed}: {text}");
-        holder.query("rollback");
-    }
-    holder.query("begin");
-    assert_eq!(other.query("select 1"), "(1) SELECT 1 I");
-    holder.query("commit");
-}
-
-mod inner {
-    use super::*;
-
-    #[ptest::db_test(migrations = false, sessions = "shared")]
-    #[ignore = "run by another test: fails"]
-    async fn rolls_back_what_another_session_did(pool: PgPool) {
-        tables(&pool).await;
-        transfers(&pool, false).await.unwrap();
-        assert_eq!(count(&pool, "journal").await, 0);
-    }
-
-    #[ptest::db_test(migrations = false, sessions = "shared")]
-    #[ignore = "run by another test: fails"]
-    async fn leaves_a_transaction_open_that_was_visited(pool: PgPool) {
-        tables(&pool).await;
-        let mut tx = pool.begin().await.unwrap();
-        tx.execute("insert into transfers values (1)").await.unwrap();
-        pool.execute("insert into journal values ('x')").await.unwrap();
-    }
-
-    #[ptest::db_test(migrations = false, sessions = "shared")]
-    #[ignore = "run by another test: passes"]
-    async fn rolls_back_to_before_and_after_a_visit(conn: &mut PgConnection, url: PgUrl) {
-        let mut other = PgConnection::connect(url.as_str()).await.unwrap();
-        conn.execute("create table t (a int); begin").await.unwrap();
-        other.execute("insert into t values (1)").await.unwrap();
-        conn.execute("savepoint after; insert into t values (2); rollback to after; commit").await.unwrap();
-        let rows = conn.fetch_all("select a from t").await.unwrap();
-        assert_eq!(rows.len(), 1);
-    }
-}
-
-#[test]
-fn a_visit_that_is_rolled_back_fails_the_test() {
-    let journal = "insert into journal values ('transfer 1')";
-    Rerun::test("sessions::inner::rolls_back_what_another_session_did")
-        .run()
-        .failed()
-        .says("which was then rolled back: insert into journal")
-        .says(journal)
-        .says("help: with `sessions = \"shared\"`");
-    Rerun::test("sessions::inner::leaves_a_transaction_open_that_was_visited").run().failed().says("then rolled back");
-    Rerun::test("sessions::inner::rolls_back_to_before_and_after_a_visit").run().passed();
 }
 
 // The isolation level of ptest's transaction, and of databases of a test's own.

@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::severities::Kind;
 use crate::error::Failure;
-use crate::pg::sandbox::Undone;
 
 /// Something found when a test was over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +16,10 @@ pub(crate) enum Finding {
     Written {
         database: String,
     },
-    /// A statement was rolled back with another session's transaction.
-    Undone(Undone),
+    /// A session was refused its turn.
+    Turn(Deviation),
+    /// The sandbox made a difference.
+    Sandbox(Deviation),
     /// A deferred constraint was violated, in the server's words.
     DeferredConstraint {
         error: String,
@@ -34,6 +35,18 @@ pub(crate) enum Finding {
         database: String,
         clients: Vec<String>,
     },
+}
+
+/// Something that a client was told, or that happened to it, because it was in a sandbox and not on a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Deviation {
+    pub(crate) session: u32,
+    /// What it was told, or what happened.
+    pub(crate) what: String,
+    /// The start of the statement.
+    pub(crate) sql: String,
+    /// How many more there were of the kind.
+    pub(crate) more: usize,
 }
 
 /// A session that was not done when its test's body had returned.
@@ -71,7 +84,9 @@ impl Finding {
     /// Under which name its severity is chosen; `None`: it is an error at all times.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {
-            Finding::Ended { .. } | Finding::Written { .. } | Finding::Undone(_) => None,
+            Finding::Ended { .. } | Finding::Written { .. } => None,
+            Finding::Turn(_) => Some(Kind::Turn),
+            Finding::Sandbox(_) => Some(Kind::Sandbox),
             Finding::DeferredConstraint { .. } => Some(Kind::DeferredConstraint),
             Finding::OpenTransaction(_) => Some(Kind::OpenTransaction),
             Finding::LeakedSession(_) => Some(Kind::LeakedSession),
@@ -94,10 +109,16 @@ impl Finding {
                  the test connect by its parameters or `PgUrl`, or give it real commits with `isolation = \"database\"`, \
                  which costs a clone and the right to create databases"
             }
-            Finding::Undone(_) => {
-                "with `sessions = \"shared\"` a statement outside of a transaction joins the one that is open; on a server it \
-                 would have stayed. Pass the transaction on to the code that runs it, or run it when the transaction has \
-                 ended. Where it is meant to stay, write #[ptest::db_test(isolation = \"database\")]; it costs a clone"
+            Finding::Turn(_) => {
+                "the test passed although this error was ptest's: no server gives it, so code that expects an error, or \
+                 ignores one, has met the wrong one. The transactions of a test take turns on one connection. Finish or drop \
+                 the other session's transaction first, or pass it on to the code that runs this statement; for \
+                 transactions that run at the same time, write `isolation = \"database\"`, which costs a clone. Where the \
+                 test is about this error, "
+            }
+            Finding::Sandbox(_) => {
+                "the test runs inside one transaction of ptest, and has passed on what a server would have done otherwise. \
+                 Write `isolation = \"database\"` in the attribute; it costs a clone. Where it does not matter, "
             }
             Finding::DeferredConstraint { .. } => {
                 "a real commit checks what is deferred, and would have failed with this error; ptest's transaction is only \
@@ -148,11 +169,14 @@ impl fmt::Display for Finding {
             Finding::Written { database } => {
                 write!(f, "something else than the test's own connections wrote to its database `{database}`")
             }
-            Finding::Undone(Undone { holder, visitor, sql }) => write!(
-                f,
-                "a statement of session {visitor} ran inside the transaction of session {holder}, which was then rolled \
-                 back: {sql}"
-            ),
+            Finding::Turn(deviation) => {
+                write!(f, "{}, and the test passed", deviation.what)?;
+                deviation.write_statement(f)
+            }
+            Finding::Sandbox(deviation) => {
+                write!(f, "session {} was answered as no server would: {}", deviation.session, deviation.what)?;
+                deviation.write_statement(f)
+            }
             Finding::DeferredConstraint { error } => {
                 write!(f, "the test ended with a deferred constraint violated: {error}")
             }
@@ -183,6 +207,16 @@ impl fmt::Display for Finding {
                 write!(f, "somebody else was connected to the test's database `{database}`: {}", clients.join("; "))
             }
         }
+    }
+}
+
+impl Deviation {
+    fn write_statement(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*one_line(&self.sql) {
+            "" => {}
+            sql => write!(f, ": {sql}")?,
+        }
+        if self.more > 0 { write!(f, " (and {} more)", self.more) } else { Ok(()) }
     }
 }
 

@@ -3,7 +3,8 @@
 //! | finding | what was found | by default |
 //! |---|---|---|
 //! | (an escape) | Something of the test was committed, or may have been. Of every test; its database is given up. | always an error |
-//! | (an undone statement) | With `sessions = "shared"`, it went with another session's transaction. Of every test. | always an error |
+//! | `turn` | A session was refused its turn (PT001), and the test passed all the same. | an error |
+//! | `sandbox` | A client got an answer that a server would not have given. | an error |
 //! | `deferred_constraint` | A deferred constraint was violated: a commit would have failed. | an error |
 //! | `open_transaction` | A transaction was neither committed nor rolled back. | a warning |
 //! | `leaked_session` | A thread, a process or a task still used the database. | a warning |
@@ -17,7 +18,7 @@
 mod finding;
 mod severities;
 
-pub(crate) use finding::{AuditError, Finding, Straggler, one_line};
+pub(crate) use finding::{AuditError, Deviation, Finding, Straggler, one_line};
 pub(crate) use severities::Misspelled;
 pub use severities::{Kind, Severities, Severity};
 

@@ -3,6 +3,10 @@
 /// A finding whose severity can be chosen. An escape is none of them: it always fails the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// `turn`
+    Turn,
+    /// `sandbox`
+    Sandbox,
     /// `deferred_constraint`
     DeferredConstraint,
     /// `open_transaction`
@@ -30,8 +34,15 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Severities([Option<Severity>; KINDS.len()]);
 
-const KINDS: [Kind; 5] =
-    [Kind::DeferredConstraint, Kind::OpenTransaction, Kind::LeakedSession, Kind::AdvisoryLock, Kind::OtherConnection];
+const KINDS: [Kind; 7] = [
+    Kind::Turn,
+    Kind::Sandbox,
+    Kind::DeferredConstraint,
+    Kind::OpenTransaction,
+    Kind::LeakedSession,
+    Kind::AdvisoryLock,
+    Kind::OtherConnection,
+];
 
 const LEVELS: [(&str, Severity); 3] =
     [("error", Severity::Error), ("warning", Severity::Warning), ("off", Severity::Off)];
@@ -55,6 +66,8 @@ impl Kind {
     /// The name in `audit(…)` and `PTEST_AUDIT`.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Kind::Turn => "turn",
+            Kind::Sandbox => "sandbox",
             Kind::DeferredConstraint => "deferred_constraint",
             Kind::OpenTransaction => "open_transaction",
             Kind::LeakedSession => "leaked_session",
@@ -63,10 +76,11 @@ impl Kind {
         }
     }
 
-    /// What becomes of it where nobody says otherwise: an error is what a user's database would have refused.
+    /// What becomes of it where nobody says otherwise: an error is what makes a test pass that would fail on a
+    /// server.
     pub(crate) fn default(self) -> Severity {
         match self {
-            Kind::DeferredConstraint => Severity::Error,
+            Kind::Turn | Kind::Sandbox | Kind::DeferredConstraint => Severity::Error,
             Kind::OpenTransaction | Kind::LeakedSession | Kind::AdvisoryLock | Kind::OtherConnection => {
                 Severity::Warning
             }

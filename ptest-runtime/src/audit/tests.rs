@@ -1,7 +1,6 @@
 //! The texts as a user reads them, and the severities as a user writes them.
 
 use super::*;
-use crate::pg::sandbox::Undone;
 
 fn every_finding() -> Vec<Finding> {
     let database = || "ptest_0123456789abcdef_0".to_owned();
@@ -10,7 +9,18 @@ fn every_finding() -> Vec<Finding> {
     vec![
         Finding::Ended { database: database() },
         Finding::Written { database: database() },
-        Finding::Undone(Undone { holder: 1, visitor: 2, sql }),
+        Finding::Turn(Deviation {
+            session: 2,
+            what: "session 2 waited 2s for its turn while session 1 was idle in a transaction".to_owned(),
+            sql: sql.clone(),
+            more: 0,
+        }),
+        Finding::Sandbox(Deviation {
+            session: 1,
+            what: "VACUUM cannot run inside a transaction block (25001)".to_owned(),
+            sql: "VACUUM".to_owned(),
+            more: 2,
+        }),
         Finding::DeferredConstraint {
             error: "insert or update on table \"post\" violates foreign key constraint \"post_author_fkey\" \
                     (SQLSTATE 23503)"
@@ -43,7 +53,7 @@ fn the_text_of_several() {
 
 #[test]
 fn a_test_has_its_own_severities_and_the_others_those_of_the_run() {
-    let open = || vec![every_finding().remove(4)];
+    let open = || vec![every_finding().remove(5)];
     let none = Severities::new();
     let (off, error) =
         (none.set(Kind::OpenTransaction, Severity::Off), none.set(Kind::OpenTransaction, Severity::Error));
@@ -56,7 +66,7 @@ fn a_test_has_its_own_severities_and_the_others_those_of_the_run() {
 #[test]
 fn an_escape_has_no_severity() {
     let off = Severities::parse(
-        "deferred_constraint=off,open_transaction=off,leaked_session=off,advisory_lock=off,other_connection=off",
+        "turn=off,sandbox=off,deferred_constraint=off,open_transaction=off,leaked_session=off,advisory_lock=off,other_connection=off",
     )
     .unwrap();
     let left: Vec<String> = every_finding()
@@ -64,7 +74,7 @@ fn an_escape_has_no_severity() {
         .filter_map(|finding| judge(vec![finding], &off, &off).err())
         .map(|error| error.to_string())
         .collect();
-    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!(left.len(), 2, "{left:?}");
 }
 
 #[test]

@@ -2,4 +2,4 @@
 
 mod test;
 
-pub use test::{Flavor, Isolation, Level, Migrations, Script, Sessions, Test};
+pub use test::{Flavor, Isolation, Level, Migrations, Script, Test};

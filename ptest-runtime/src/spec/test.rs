@@ -30,8 +30,6 @@ pub struct Test {
     pub isolation: Isolation,
     /// The isolation level of ptest's transaction, and the default of the test's own.
     pub level: Level,
-    /// What a statement of one session does while another is in a transaction.
-    pub sessions: Sessions,
     /// How long a session waits for its turn while the one that has it does nothing.
     pub turn_timeout: Duration,
     /// What becomes of what the audit finds.
@@ -112,15 +110,6 @@ impl Level {
     }
 }
 
-/// What a statement of one session does while another is in a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sessions {
-    /// `sessions = "turns"`, the default: it waits.
-    Turns,
-    /// `sessions = "shared"`: it runs at once, inside the other's transaction.
-    Shared,
-}
-
 /// The flavor of the body's tokio runtime, as in `#[tokio::test]`.
 #[derive(Debug, Clone, Copy)]
 pub enum Flavor {
@@ -143,7 +132,6 @@ impl Test {
             fixtures: &[],
             isolation: Isolation::Transaction,
             level: Level::ReadCommitted,
-            sessions: Sessions::Turns,
             turn_timeout: Duration::from_secs(2),
             audit: Severities::new(),
             timeout: None,
@@ -215,12 +203,6 @@ impl Test {
     /// Sets the isolation level of ptest's transaction.
     pub const fn level(mut self, level: Level) -> Self {
         self.level = level;
-        self
-    }
-
-    /// Sets what a statement of one session does while another is in a transaction.
-    pub const fn sessions(mut self, sessions: Sessions) -> Self {
-        self.sessions = sessions;
         self
     }
 

@@ -141,6 +141,8 @@ fn finish(cx: Context, outcome: Outcome) -> ExitCode {
             eprint!("{}", report.of(failed));
             code
         }
+        // The panic may be the one that is expected because of what was found.
+        (Ok(Err(_)), Err(error)) if !failed => fail(test, &error, report.failed()),
         (Ok(Err(panic)), closed) => {
             warn(closed);
             eprint!("{}", report.of(failed));

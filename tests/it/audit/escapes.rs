@@ -164,7 +164,7 @@ mod inner {
     use super::*;
 
     /// The test is over, and whatever it said, it has passed.
-    #[ptest::db_test(audit(advisory_lock = "off"))]
+    #[ptest::db_test(audit(advisory_lock = "off", sandbox = "off"))]
     #[ignore = "run by another test"]
     async fn a_says_it(pool: PgPool, database: TestDatabase) {
         let attempt = std::env::var(ATTEMPT).unwrap().replace('$', database.name());

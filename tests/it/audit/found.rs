@@ -252,6 +252,39 @@ mod deferred {
         Ok(())
     }
 
+    const PETS: &str = "create table owner(id int primary key); \
+        create table pet(owner int references owner deferrable initially deferred); insert into pet values (42)";
+
+    #[ptest::db_test(migrations = false)]
+    #[ignore = "run by another test"]
+    async fn is_violated_in_a_transaction(mut tx: Transaction<'static, Postgres>) -> sqlx::Result<()> {
+        tx.execute(PETS).await?;
+        Ok(())
+    }
+
+    #[ptest::db_test(migrations = false, audit(deferred_constraint = "off"))]
+    #[ignore = "run by another test"]
+    async fn is_meant_in_a_transaction(mut tx: Transaction<'static, Postgres>) -> sqlx::Result<()> {
+        tx.execute(PETS).await?;
+        Ok(())
+    }
+
+    #[ptest::db_test(migrations = false, audit(open_transaction = "off", leaked_session = "off"))]
+    #[ignore = "run by another test"]
+    async fn is_violated_where_nobody_rolls_back(conn: &mut PgConnection) -> sqlx::Result<()> {
+        conn.execute("begin").await?;
+        conn.execute(PETS).await?;
+        Ok(())
+    }
+
+    #[ptest::db_test(migrations = false)]
+    #[ignore = "run by another test"]
+    async fn is_rolled_back(pool: PgPool) -> sqlx::Result<()> {
+        let mut tx = pool.begin().await?;
+        tx.execute(PETS).await?;
+        tx.rollback().await
+    }
+
     #[ptest::db_test(migrations = false)]
     #[ignore = "run by another test"]
     async fn next(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {

@@ -24,7 +24,7 @@ fn a_client_that_reads_nothing_keeps_no_turn(url: PgUrl) {
     }
 }
 
-#[ptest::db_test(migrations = false, turn_timeout = "300ms")]
+#[ptest::db_test(migrations = false, turn_timeout = "300ms", audit(turn = "off"))]
 fn a_client_that_reads_nothing_in_its_transaction_is_named(url: PgUrl) {
     let (mut deaf, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     deaf.query("begin");
@@ -39,7 +39,7 @@ fn a_client_that_reads_nothing_in_its_transaction_is_named(url: PgUrl) {
 }
 
 /// The server waits for their next message, and the client that would send it perhaps for the other session.
-#[ptest::db_test(migrations = false, turn_timeout = "100ms")]
+#[ptest::db_test(migrations = false, turn_timeout = "100ms", audit(turn = "off"))]
 fn a_client_that_stops_halfway_is_named(url: PgUrl) {
     let (mut holder, mut other) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));
     assert_eq!(holder.query("create table t (a int)"), "CREATE TABLE I");
@@ -96,7 +96,7 @@ fn a_result_whose_client_is_gone_is_cancelled(url: PgUrl) {
     }
 }
 
-#[ptest::db_test(migrations = false, turn_timeout = "50ms")]
+#[ptest::db_test(migrations = false, turn_timeout = "50ms", audit(turn = "off"))]
 fn clients_that_break_off_at_random(url: PgUrl) {
     let mut random = seeded();
     let mut other = Wire::connect(url.as_str());
@@ -170,7 +170,7 @@ mod inner {
         leave(wires, &database);
     }
 
-    #[ptest::db_test(migrations = false, turn_timeout = "50ms")]
+    #[ptest::db_test(migrations = false, turn_timeout = "50ms", audit(turn = "off"))]
     #[ignore = "run by another test"]
     fn b_leaves_a_refused_batch(url: PgUrl, database: TestDatabase) {
         let (mut holder, mut refused) = (Wire::connect(url.as_str()), Wire::connect(url.as_str()));

@@ -36,8 +36,8 @@ async fn isolation_by_database(_: Pool) {}
 #[ptest::db_test(level = "repeatable read", isolation = "database")]
 async fn level(_: Pool) {}
 
-#[ptest::db_test(sessions = "shared", turn_timeout = "500ms")]
-async fn sessions(_: Pool) {}
+#[ptest::db_test(turn_timeout = "500ms")]
+async fn turn_timeout(_: Pool) {}
 
 #[ptest::db_test(audit(open_transaction = "error", leaked_session = "off", other_connection = "warning",))]
 async fn audit(_: Pool) {}

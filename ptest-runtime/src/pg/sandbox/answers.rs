@@ -10,7 +10,7 @@ use super::control::{self, Block};
 use super::expect::{Exchange, Expected, Owner, Run, What};
 use super::frame::{self, Frame, Piece, Report};
 use super::reports::{self, Reader, error_text};
-use super::script::Script;
+use super::script::{Script, Step};
 use super::session::Session;
 use super::settings::{self, Settings};
 
@@ -134,6 +134,7 @@ impl Session {
             What::Sync
             | What::Commands
             | What::Gate
+            | What::Check
             | What::Local { .. }
             | What::Snapshot { .. }
             | What::Constraints { .. } => false,
@@ -189,8 +190,15 @@ impl Session {
             self.reader(None).put(frame, out);
             return Ok(());
         };
+        if matches!(front.what, What::Check) {
+            self.duties.borrow_mut().deviations.violated(error_text(frame));
+            return Ok(());
+        }
         if front.owner == Owner::Sandbox && !matches!(front.what, What::Gate) {
             return Err(Lost::Confused(error_text(frame)));
+        }
+        if reports::deviates(frame, self.settled.block == Block::Idle) {
+            self.note_deviation(&error_text(frame));
         }
         self.copying_in = false;
         self.copy_begun = false;
@@ -207,8 +215,8 @@ impl Session {
                 let run = step.as_ref().filter(|_| !reports::is_syntax_error(frame));
                 let on_error = run.map_or(on_error, |step| step.on_error.clone());
                 match step {
-                    Some(step) if matches!(step.answer, Some(Answer::Error(_))) && reports::is_refusal(frame) => {
-                        step.answer.iter().for_each(|answer| answer.put(true, out));
+                    Some(Step { answer: Some(Answer::Error(report)), .. }) if reports::is_refusal(frame) => {
+                        self.put_refusal(&report, out);
                     }
                     step => {
                         let held = step.filter(|step| step.answer == Some(Answer::Tag(DECLARED)));
@@ -224,7 +232,7 @@ impl Session {
             }
             what => {
                 match what {
-                    What::Execute(Run::Refused(report)) => report.put(out),
+                    What::Execute(Run::Refused(report)) => self.put_refusal(report, out),
                     what => {
                         let held = matches!(what, What::Execute(Run::Declaration));
                         let script = match what {
@@ -246,6 +254,19 @@ impl Session {
         Ok(())
     }
 
+    /// Writes an error of the sandbox's in the server's place.
+    fn put_refusal(&self, report: &Report, out: &mut BytesMut) {
+        if report.hint.as_deref().is_some_and(|hint| hint.ends_with(control::REAL_COMMITS)) {
+            self.note_deviation(&report.message);
+        }
+        report.put(out);
+    }
+
+    /// Notes that the client is told what a server would not tell it.
+    fn note_deviation(&self, what: &str) {
+        self.duties.borrow_mut().deviations.note(self.id, what, &self.last_sql);
+    }
+
     fn fail(&mut self, belief: Belief) {
         self.belief = belief.clone();
         self.settled = belief;
@@ -261,6 +282,7 @@ impl Session {
         };
         match (what, owner) {
             (What::Commands, Owner::Sandbox) if status == b'T' => {}
+            (What::Check, _) => {}
             (What::Snapshot { rows }, _) if status == b'T' => {
                 let loaded = &mut link.loaded;
                 loaded.settings = Settings::of_snapshot(settings::text_rows(&rows), &loaded.user);
@@ -271,7 +293,6 @@ impl Session {
             }
             (What::Gate, _) => {
                 let kept = status == b'T';
-                self.kept = kept;
                 if kept {
                     self.release_held(out);
                 } else {
@@ -293,7 +314,6 @@ impl Session {
             return self.finish_batch(self.settled.at(block), link, out);
         }
         let kept = status != b'E' && !self.doomed;
-        self.kept = kept;
         if !kept || self.dirty {
             if std::mem::take(&mut self.unnamed_portal) {
                 link.close(b'P', b"", What::One, Owner::Sandbox);
@@ -316,10 +336,7 @@ impl Session {
             self.touched = false;
             let changes = std::mem::take(&mut belief.changes);
             link.changed(&changes, &self.initial, &self.duties.borrow().custom);
-            // On a visit, what the server says may be undone by the holder.
-            if !self.visiting {
-                link.constraints(&mut self.duties.borrow_mut().constraints);
-            }
+            link.constraints(&mut self.duties.borrow_mut().constraints);
         }
         self.settled = belief.clone();
         self.awaiting = false;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answers::Lost;
 use super::commit::Duties;
-use super::constraints::Constraints;
+use super::constraints::{CHECK, Constraints};
 use super::control;
 use super::defaults::Defaults;
 use super::expect::{Exchange, Loaded};
@@ -126,7 +126,7 @@ impl Backend {
     /// well, if it can be.
     pub(crate) async fn commit(mut self) -> Result<(), Lost> {
         self.leftover = None;
-        if self.ask(&["SET CONSTRAINTS ALL IMMEDIATE"]).await?.is_err() {
+        if self.ask(&[CHECK]).await?.is_err() {
             // What lies below the savepoint has been checked by the commits of the sessions.
             self.query(control::UNDO).await?;
         }
@@ -147,6 +147,14 @@ impl Backend {
             self.relay(&mut nobody, &mut out).await?;
         }
         Ok(())
+    }
+
+    /// Checks what is deferred in a transaction that the last client has left open, and returns the server's words.
+    pub(crate) async fn check_leftover(&mut self) -> Result<Option<String>, Lost> {
+        let Some(leftover) = self.leftover.take() else { return Ok(None) };
+        let checked = self.try_query(CHECK).await?;
+        self.leftover = Some(leftover);
+        Ok(checked.err())
     }
 
     /// Undoes what lies above the savepoint, with the next message.

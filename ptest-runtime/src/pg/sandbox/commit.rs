@@ -5,13 +5,16 @@
 //! harmless. A test that uses none of these pays for none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::belief::{Belief, Change, OnCommit, Setting, Temporary};
-use super::constraints::{Constraints, immediate_again};
+use super::constraints::{CHECK, Constraints, immediate_again};
 use super::control::{Ground, KEEP, UNDO};
+use super::deviations::Deviations;
 use super::list::List;
 use super::settings::{self, Settings, literal};
 use super::sql::{Hints, Kind, Statement};
+use super::watch::Watch;
 
 /// What `set_config` starts on the backend; of `SET` it hears nothing.
 const TIMERS: [&str; 2] = ["idle_in_transaction_session_timeout", "transaction_timeout"];
@@ -28,11 +31,22 @@ pub(super) struct Duties {
     pub(super) custom: BTreeSet<String>,
     /// A statement has mentioned an advisory lock.
     pub(super) advisory: bool,
+    /// What a server would have done otherwise.
+    pub(super) deviations: Deviations,
+    pub(super) watch: Arc<Watch>,
 }
 
 impl Duties {
     pub(super) fn new(constraints: Constraints) -> Self {
-        Duties { constraints, temporary_of: 0, held: false, custom: BTreeSet::new(), advisory: false }
+        Duties {
+            constraints,
+            temporary_of: 0,
+            held: false,
+            custom: BTreeSet::new(),
+            advisory: false,
+            deviations: Deviations::default(),
+            watch: Arc::default(),
+        }
     }
 
     /// Notes what a statement will leave to do at a commit.
@@ -78,16 +92,8 @@ impl Duties {
             changes.iter().any(|(change, _)| matches!(&change.of, Setting::Called(name) if name == timer))
         };
         commands.extend(TIMERS.into_iter().filter(|timer| is_set(timer)).map(|timer| format!("SET {timer} = 0")));
-        if ground.visiting {
-            let mut gone = belief.temporary.clone();
-            gone.retain(|_, clause| *clause == OnCommit::Drop);
-            commands.extend((!gone.is_empty()).then(|| clear(&gone, ground.user)));
-            commands.extend(end_local.into_iter().flatten());
-            commands.extend(KEEP.map(str::to_owned));
-            return commands;
-        }
         if self.constraints != Constraints::None {
-            commands.push("SET CONSTRAINTS ALL IMMEDIATE".to_owned());
+            commands.push(CHECK.to_owned());
         }
         commands.push(if self.held { CLOSE_CURSORS } else { "CLOSE ALL" }.to_owned());
         if !belief.temporary.is_empty() {

@@ -23,6 +23,9 @@ impl Constraints {
     }
 }
 
+/// Checks what is deferred, as a commit does.
+pub(super) const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
 /// Asks which there are: null if there are none, else those that are immediate at first.
 pub(super) const WHICH: &str = "SELECT CASE WHEN pg_catalog.count(*) > 0 THEN coalesce(pg_catalog.string_agg(\
     pg_catalog.format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE NOT c.condeferred), '') END \

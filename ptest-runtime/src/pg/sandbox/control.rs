@@ -74,8 +74,6 @@ pub(super) struct Ground<'a> {
     pub(super) initial_defaults: &'a Defaults,
     /// Stands before the names of this session's prepared statements.
     pub(super) prefix: &'a str,
-    /// The session is on a visit: commits are the holder's.
-    pub(super) visiting: bool,
     /// The values of the statement's parameters, where they matter.
     pub(super) values: &'a [Option<Vec<u8>>],
 }

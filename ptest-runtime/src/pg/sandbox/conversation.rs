@@ -41,15 +41,6 @@ pub(super) struct Client {
     signals: Rc<Signals>,
 }
 
-/// How a conversation came to a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pause {
-    /// The session is at rest.
-    Rest,
-    /// The session does nothing in its transaction, and another would visit it.
-    Visitor,
-}
-
 /// Why a conversation ended before its session was at rest.
 #[derive(Debug)]
 pub(super) enum End {
@@ -175,7 +166,7 @@ pub(super) async fn converse(
     backend: &mut Backend,
     turns: &Turns,
     signals: &Signals,
-) -> Result<Pause, End> {
+) -> Result<(), End> {
     // What the client does not read waits in memory, so that the turn can be passed on.
     let mut hoards = false;
     let mut given_up = false;
@@ -185,7 +176,7 @@ pub(super) async fn converse(
         if session.at_rest() && !backend.link.owes_client() {
             client.flush_some().await;
             backend.flush().await.map_err(|e| End::Lost(broken(e)))?;
-            return Ok(Pause::Rest);
+            return Ok(());
         }
         // A server answers a batch at its Sync, and copies until it is told to stop.
         let unfinished = session.copying_in || (session.batch_open && !session.awaiting);
@@ -199,12 +190,8 @@ pub(super) async fn converse(
             // A server would end a statement whose rows it cannot send.
             let _ = backend.cancel().await;
         }
-        let hosts = waits && session.may_be_visited();
         let stalls = full(client.out.len(), hoards);
         let next = poll_fn(|cx| {
-            if hosts && turns.poll_visitor(cx) {
-                return Poll::Ready(Ok(None));
-            }
             if let Some(signal) = signals.poll(session.id, cx) {
                 return Poll::Ready(Ok(Some(signal)));
             }
@@ -227,10 +214,6 @@ pub(super) async fn converse(
         } else {
             next.await?
         };
-        if hosts && signal.is_none() && client.input.buffer.is_empty() && turns.has_visitor() {
-            client.flush_some().await;
-            return Ok(Pause::Visitor);
-        }
         match signal {
             Some(Signal::Closed) => return Err(End::Closed),
             // Nothing more is sent meanwhile: the request cannot hit anything else.

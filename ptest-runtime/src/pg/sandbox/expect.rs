@@ -76,6 +76,9 @@ pub(super) enum What {
     Commands,
     /// The commands of an implicit commit; the client gets what is held back when they have succeeded, else the error.
     Gate,
+    /// Whether what is deferred in the transaction that a body has left open would pass, up to `ReadyForQuery`; an error is
+    /// found when the test is over.
+    Check,
     /// No message: the client gets these bytes when everything before has been answered.
     Local { bytes: BytesMut, belief: Belief },
     /// The settings of the session that has the turn, up to `ReadyForQuery`.

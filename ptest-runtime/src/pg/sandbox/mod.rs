@@ -14,14 +14,14 @@
 //! | `serve` | a session from start-up to end, and its turns |
 //! | `session`, `extended`, `names` | what becomes of a client's message |
 //! | `expect`, `answers`, `reports` | what becomes of the backend's answer |
-//! | `turn`, `visit` | who may use the backend, and a statement inside another session's transaction |
+//! | `turn` | who may use the backend |
 //! | `log`, `tap`, `watch` | the last statements, for the report of a test that fails; what the end of a body finds |
+//! | `deviations` | what a server would have done otherwise, for the audit |
 //! | `backend`, `leftover`, `conversation`, `startup` | the bytes in and out |
 //!
 //! What a client could tell from a server in which it is alone, and nothing else on purpose:
 //!
-//! - A statement waits while another session is in a transaction, and gives up with PT001. With `sessions = "shared"` it
-//!   runs inside that, unless it has failed, has changed a setting or is read only; constraints wait for its commit.
+//! - A statement waits while another session is in a transaction, and gives up with PT001.
 //! - `now()` is the time at which ptest's transaction began, `txid_current()` is its number and `xmin` a subtransaction's,
 //!   and every commit is undone in the end. Isolation levels and `DEFERRABLE` are remembered and shown, not set.
 //! - A client is the user that it names, by session authorization: whether that may log in, or connect, is not asked.
@@ -53,6 +53,7 @@ mod constraints;
 mod control;
 mod conversation;
 mod defaults;
+mod deviations;
 mod expect;
 mod extended;
 mod frame;
@@ -73,7 +74,6 @@ mod sql;
 mod startup;
 mod tap;
 mod turn;
-mod visit;
 mod watch;
 
 pub(crate) use answers::Lost;
@@ -85,7 +85,6 @@ pub(crate) use conversation::Transport;
 pub(crate) use log::Text;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
 pub(crate) use sql::ranges;
-pub(crate) use visit::Undone;
 pub(crate) use watch::Watch;
 
 use std::cell::{Cell, RefCell};
@@ -102,8 +101,8 @@ use log::Log;
 use signals::Signals;
 use turn::Turns;
 
-use crate::audit::Straggler;
-use crate::spec::{Level, Sessions, Test};
+use crate::audit::{Finding, Straggler};
+use crate::spec::{Level, Test};
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -128,9 +127,6 @@ struct Shared {
     sessions: RefCell<Vec<JoinHandle<()>>>,
     lost: RefCell<Option<Lost>>,
     options: Options,
-    /// Visits that the holder of the turn has not noted yet.
-    visits: RefCell<Vec<(u32, String)>>,
-    undone: RefCell<Vec<Undone>>,
     watch: Arc<Watch>,
     stragglers: RefCell<Vec<Straggler>>,
 }
@@ -139,18 +135,13 @@ struct Shared {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) level: Level,
-    pub(crate) sessions: Sessions,
     /// How long a session waits for another that is idle in a transaction.
     pub(crate) turn_timeout: Duration,
 }
 
 impl Options {
     pub(crate) fn of(test: &Test) -> Self {
-        Options { level: test.level, sessions: test.sessions, turn_timeout: test.turn_timeout }
-    }
-
-    fn shared(&self) -> bool {
-        self.sessions == Sessions::Shared
+        Options { level: test.level, turn_timeout: test.turn_timeout }
     }
 }
 
@@ -174,8 +165,8 @@ pub(crate) struct Remains {
     pub(crate) stragglers: Vec<Straggler>,
     /// A client has spoken of advisory locks.
     pub(crate) advisory: bool,
-    /// Statements that were rolled back with another session's transaction.
-    pub(crate) undone: Vec<Undone>,
+    /// What a server would have done otherwise.
+    pub(crate) deviations: Vec<Finding>,
     pub(crate) record: Record,
 }
 
@@ -189,11 +180,14 @@ impl Sandbox {
         options: Options,
     ) -> Sandbox {
         backend.forget_settings();
+        let mut duties = Duties::new(constraints);
+        let watch = Arc::<Watch>::default();
+        duties.watch = Arc::clone(&watch);
         let shared = Shared {
             reported: backend.parameters.clone(),
-            turns: Turns::new(backend, options.turn_timeout, options.shared()),
+            turns: Turns::new(backend, options.turn_timeout),
             database: database.to_owned(),
-            duties: Rc::new(RefCell::new(Duties::new(constraints))),
+            duties: Rc::new(RefCell::new(duties)),
             signals: Rc::default(),
             log: Rc::default(),
             last_id: Cell::new(0),
@@ -201,9 +195,7 @@ impl Sandbox {
             sessions: RefCell::new(Vec::new()),
             lost: RefCell::new(None),
             options,
-            visits: RefCell::default(),
-            undone: RefCell::default(),
-            watch: Arc::default(),
+            watch,
             stragglers: RefCell::default(),
         };
         Sandbox { shared: Rc::new(shared), accepting: Vec::new() }
@@ -257,12 +249,12 @@ impl Sandbox {
         let sessions = self.shared.sessions.take();
         leave(sessions, &self.shared).await;
         let lost = self.shared.lost.take();
-        let undone = self.shared.undone.take();
         let record = self.shared.log.take();
         let stragglers = self.shared.stragglers.take();
         let advisory = self.shared.duties.borrow().advisory;
+        let deviations = self.shared.duties.borrow_mut().deviations.findings();
         let backend = Rc::try_unwrap(self.shared).ok().and_then(|shared| shared.turns.into_backend());
-        Remains { backend, lost, stragglers, advisory, undone, record }
+        Remains { backend, lost, stragglers, advisory, deviations, record }
     }
 }
 

@@ -70,23 +70,33 @@ impl Reader<'_> {
 
     /// What helps where a server of the client's own would have done it.
     fn hint(&self, frame: &Frame) -> Option<&'static str> {
-        if frame.tag() != b'E' {
-            return None;
-        }
-        let field = |wanted: u8| frame::report_fields(frame.body()).find(|(kind, _)| *kind == wanted).map(|(_, v)| v);
-        let ours = match field(b'C')? {
-            // By the routine, which no server translates.
-            b"25001" => match field(b'R')? {
-                b"ExportSnapshot" => true,
-                // `VACUUM` and its kin.
-                b"PreventInTransactionBlock" => self.idle,
-                _ => false,
-            },
-            // A new value of an enum type; a committing procedure; a table in use or with pending events; locks.
-            b"55P04" | b"2D000" | b"55006" | b"53200" => true,
-            _ => false,
-        };
-        ours.then_some(REAL_COMMITS)
+        is_of_sandbox(frame, self.idle).map(|_| REAL_COMMITS)
+    }
+}
+
+/// Whether a server would not have said this to a client that is `idle` outside of a transaction block, or in one.
+pub(super) fn deviates(frame: &Frame, idle: bool) -> bool {
+    is_of_sandbox(frame, idle).unwrap_or(false)
+}
+
+/// Whether only the sandbox stands in the way of a statement; `None`: it does not, `Some(false)`: it may.
+fn is_of_sandbox(frame: &Frame, idle: bool) -> Option<bool> {
+    if frame.tag() != b'E' {
+        return None;
+    }
+    let field = |wanted: u8| frame::report_fields(frame.body()).find(|(kind, _)| *kind == wanted).map(|(_, v)| v);
+    match field(b'C')? {
+        // By the routine, which no server translates. The latter is that of `VACUUM` and its kin.
+        b"25001" => match field(b'R')? {
+            b"ExportSnapshot" => Some(true),
+            b"PreventInTransactionBlock" => idle.then_some(true),
+            _ => None,
+        },
+        // A new value of an enum type, which perhaps an earlier transaction has made; locks of earlier ones.
+        b"55P04" | b"53200" => Some(true),
+        // A committing procedure; a table in use, or with pending events.
+        b"2D000" | b"55006" => Some(idle),
+        _ => None,
     }
 }
 

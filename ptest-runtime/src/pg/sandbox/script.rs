@@ -158,7 +158,6 @@ mod tests {
             initial: &settings,
             initial_defaults: &defaults,
             prefix: "7.",
-            visiting: false,
             values: &[],
         };
         Script::new(text.as_bytes(), &statements, &belief, false, &ground)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Shared;
 use super::answers::Lost;
 use super::backend::Backend;
-use super::conversation::{Client, End, Pause, converse};
+use super::conversation::{Client, End, converse};
 use super::defaults::{Defaults, Invalid};
 use super::frame::{self, Piece, Report};
 use super::reports;
@@ -13,7 +13,7 @@ use super::session::Session;
 use super::settings::Settings;
 use super::signals::Signal;
 use super::startup::{self, Request};
-use super::turn::{Taken, preview};
+use super::turn::{TURN, preview};
 use crate::spec::Level;
 
 /// The setting that the argument `level` gives another default.
@@ -178,7 +178,7 @@ impl Shared {
         client.tap.waits(&sql);
         let turn = tokio::select! {
             biased;
-            turn = self.turns.take(session.id, &sql, self.options.shared() && session.may_visit(&first)) => turn,
+            turn = self.turns.take(session.id, &sql) => turn,
             signal = self.signals.wait(session.id) => match signal {
                 Signal::Closed => {
                     session.note(sql.as_bytes());
@@ -190,20 +190,20 @@ impl Shared {
         };
         client.tap.waited();
         let mut turn = match turn {
-            Ok(Taken::Turn(turn)) => turn,
-            Ok(Taken::Loan(loan)) => return self.visit(session, client, loan, &first).await,
-            Err(report) => return self.refuse(session, client, &first, &report).await,
+            Ok(turn) => turn,
+            Err(report) => {
+                if report.code == TURN {
+                    self.duties.borrow_mut().deviations.refused(session.id, &report.message, &sql);
+                }
+                return self.refuse(session, client, &first, &report).await;
+            }
         };
         if let Some(lost) = self.lost.borrow().clone() {
             return Err(End::Lost(lost));
         }
         turn.load(session, &mut client.out).await.map_err(End::Lost)?.map_err(End::Refused)?;
         self.watch.take_turn(true);
-        let mut result = self.converse(session, client, &mut turn, Some(&first)).await;
-        while let Ok(Pause::Visitor) = result {
-            turn = self.lend(session, turn).await?;
-            result = self.converse(session, client, &mut turn, None).await;
-        }
+        let result = self.converse(session, client, &mut turn, &first).await;
         self.watch.take_turn(false);
         let ends = match &result {
             Ok(_) => session.temporary && (session.ended || client.has_left().await),
@@ -212,23 +212,19 @@ impl Shared {
         if ends {
             self.discard_temporary(session, &mut turn).await;
         }
-        let undone = std::mem::take(&mut session.undone);
-        self.note_undone(session.id, undone);
-        result.map(drop)
+        result
     }
 
     /// Holds a conversation, and leaves the backend between two batches, however it ends.
-    pub(super) async fn converse(
+    async fn converse(
         &self,
         session: &mut Session,
         client: &mut Client,
         backend: &mut Backend,
-        first: Option<&Piece>,
-    ) -> Result<Pause, End> {
-        if let Some(first) = first {
-            session.client(first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
-            session.put_local(&mut backend.link, &mut client.out);
-        }
+        first: &Piece,
+    ) -> Result<(), End> {
+        session.client(first, client.input.missing(), &mut backend.link).map_err(|e| End::Malformed(e.0))?;
+        session.put_local(&mut backend.link, &mut client.out);
         let result = converse(session, client, backend, &self.turns, &self.signals).await;
         self.watch.take_turn(false);
         if let Err(End::Disconnected | End::Closed | End::Malformed(_)) = &result {
@@ -239,8 +235,6 @@ impl Shared {
                 let _ = backend.cancel().await;
             }
             backend.abandon(session).await.map_err(End::Lost)?;
-            let undone = session.visits.end();
-            session.undone.extend(undone);
         }
         result
     }

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use super::action::{Action, Answer, Course};
 use super::belief::Belief;
 use super::commit::Duties;
+use super::constraints::{CHECK, Constraints};
 use super::control::{self, Block, Ground, Place};
 use super::defaults::Defaults;
 use super::expect::{Exchange, Owner, What};
@@ -20,7 +21,6 @@ use super::names::{Before, Portal, Prepared};
 use super::script::Script;
 use super::settings::{self, Settings};
 use super::sql::{self, Hints, Kind, Statement};
-use super::visit::Visits;
 
 /// What the client is told when its stream makes no sense; its session ends.
 #[derive(Debug)]
@@ -51,8 +51,6 @@ pub(super) struct Session {
     pub(super) copy_begun: bool,
     /// The batch may have changed something.
     pub(super) dirty: bool,
-    /// What came last outside of a transaction was kept.
-    pub(super) kept: bool,
     /// The client is gone in the middle of a batch, which a server would not commit.
     pub(super) doomed: bool,
     /// How much the backend still lacks of a frame that was passed on in part.
@@ -63,14 +61,8 @@ pub(super) struct Session {
     pub(super) duties: Rc<RefCell<Duties>>,
     /// The transaction, or the batch, may have changed settings.
     pub(super) touched: bool,
-    /// The session is on a visit: commits are the holder's.
-    pub(super) visiting: bool,
     /// It may have temporary objects, or held cursors.
     pub(super) temporary: bool,
-    /// Statements of other sessions in this one's transaction.
-    pub(super) visits: Visits,
-    /// Those of them that this session has rolled back.
-    pub(super) undone: Vec<(u32, String)>,
     /// What the client asked for at start-up.
     pub(super) initial: Settings,
     pub(super) initial_defaults: Defaults,
@@ -110,16 +102,12 @@ impl Session {
             copying_in: false,
             copy_begun: false,
             dirty: false,
-            kept: false,
             doomed: false,
             rest: 0,
             held: BytesMut::new(),
             duties,
             touched: false,
-            visiting: false,
             temporary: false,
-            visits: Visits::default(),
-            undone: Vec::new(),
             accepted: initial.is_empty(),
             initial,
             initial_defaults: defaults,
@@ -249,6 +237,9 @@ impl Session {
             self.look_at(statement, text, &[]);
             self.note_close(statement, text);
         }
+        if matches!(&statements[..], [Statement { kind: Kind::Rollback { .. }, .. }]) {
+            self.check_left_open(link);
+        }
         // In an open batch the server may skip it.
         let alone = !self.batch_open && matches!(&statements[..], [only] if self.control_alone(only, text, link));
         self.drop_unnamed(!statements.is_empty(), alone, link);
@@ -268,6 +259,17 @@ impl Session {
             None => link.out.extend_from_slice(frame.bytes()),
         }
         link.expect(What::Query(Box::new(script)), Owner::Client);
+    }
+
+    /// A transaction that is rolled back when the body has returned was dropped, not meant to fail: what it has deferred is
+    /// checked, as its commit would.
+    fn check_left_open(&self, link: &mut Exchange) {
+        let duties = self.duties.borrow();
+        let open = self.belief.block == Block::Open && !self.batch_open;
+        if open && duties.constraints != Constraints::None && duties.watch.is_over() {
+            frame::put_query(&mut link.out, CHECK.as_bytes());
+            link.expect(What::Check, Owner::Sandbox);
+        }
     }
 
     /// A simple query destroys the unnamed statement, and its first statement the unnamed portal.
@@ -362,7 +364,6 @@ impl Session {
             initial: &self.initial,
             initial_defaults: &self.initial_defaults,
             prefix: &self.prefix,
-            visiting: self.visiting,
             values,
         })
     }
@@ -422,7 +423,6 @@ impl Session {
         if statement.kind == Kind::Other && statement.hints == Hints::empty() {
             return;
         }
-        self.undone.extend(self.visits.statement(statement, text, self.belief.block == Block::Failed));
         let mut duties = self.duties.borrow_mut();
         let held = matches!(statement.kind, Kind::Declare { hold: true, .. });
         if (held || statement.hints.contains(Hints::TEMP)) && !std::mem::replace(&mut self.temporary, true) {

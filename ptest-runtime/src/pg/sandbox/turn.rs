@@ -4,44 +4,31 @@
 //! transaction of one statement. A wait that cannot end (the holder itself waits for the waiter) ends with an error.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::backend::Backend;
 use super::frame::{self, Frame, Piece, Report};
-use super::visit::Loan;
+use super::sql::{self, Kind};
+
+/// The SQLSTATE of a wait that was given up. Not of class 40: applications retry those.
+pub(super) const TURN: &str = "PT001";
 
 #[derive(Debug)]
 pub(super) struct Turns {
     backend: Arc<Mutex<Backend>>,
     /// How long a session waits for its turn, counted only while the holder does nothing.
     patience: Duration,
-    /// Whether a statement may run inside the holder's transaction.
-    shared: bool,
     holder: RefCell<Option<Holder>>,
     taken: Cell<u64>,
     /// How many sessions wait for it.
     awaited: Cell<usize>,
-    /// Sessions that would run a statement inside the holder's transaction.
-    visitors: RefCell<VecDeque<oneshot::Sender<Loan>>>,
-    /// Woken when there is one more.
-    host: RefCell<Option<Waker>>,
 }
 
 /// The turn itself; the next session has it when this is dropped.
 pub(super) type Turn = OwnedMutexGuard<Backend>;
-
-/// What a session that waited got.
-#[derive(Debug)]
-pub(super) enum Taken {
-    Turn(Turn),
-    /// The holder lends the backend.
-    Loan(Loan),
-}
 
 /// The session that has the turn, as a waiter is told of it.
 #[derive(Debug, Clone)]
@@ -69,16 +56,13 @@ impl Drop for Waits<'_> {
 }
 
 impl Turns {
-    pub(super) fn new(backend: Backend, patience: Duration, shared: bool) -> Self {
+    pub(super) fn new(backend: Backend, patience: Duration) -> Self {
         Turns {
             backend: Arc::new(Mutex::new(backend)),
             patience,
-            shared,
             holder: RefCell::new(None),
             taken: Cell::new(0),
             awaited: Cell::new(0),
-            visitors: RefCell::default(),
-            host: RefCell::default(),
         }
     }
 
@@ -87,27 +71,21 @@ impl Turns {
         Some(Arc::try_unwrap(self.backend).ok()?.into_inner())
     }
 
-    /// Waits for the turn, to run `sql`, or for the visit of another session's transaction.
+    /// Waits for the turn, to run `sql`.
     ///
     /// # Errors
     ///
     /// The holder has been idle for too long while this session waited.
-    pub(super) async fn take(&self, session: u32, sql: &str, visits: bool) -> Result<Taken, Report> {
+    pub(super) async fn take(&self, session: u32, sql: &str) -> Result<Turn, Report> {
         let _waits = Waits::of(&self.awaited);
         let mut turn = std::pin::pin!(Arc::clone(&self.backend).lock_owned());
-        let mut loan = None;
         loop {
             tokio::select! {
                 biased;
                 turn = &mut turn => {
                     self.hold(session);
-                    return Ok(Taken::Turn(turn));
+                    return Ok(turn);
                 }
-                Some(Ok(loan)) = async { Some(loan.as_mut()?.await) } => {
-                    self.hold(session);
-                    return Ok(Taken::Loan(loan));
-                }
-                () = std::future::ready(()), if visits && loan.is_none() => loan = Some(self.ask_loan()),
                 () = tokio::time::sleep(self.remaining()) => {
                     if self.remaining().is_zero() {
                         return Err(self.report(session, sql));
@@ -134,32 +112,8 @@ impl Turns {
         Arc::clone(&self.backend).lock_owned().await
     }
 
-    fn ask_loan(&self) -> oneshot::Receiver<Loan> {
-        let (visitor, loan) = oneshot::channel();
-        self.visitors.borrow_mut().push_back(visitor);
-        if let Some(host) = self.host.borrow_mut().take() {
-            host.wake();
-        }
-        loan
-    }
-
-    /// Whether somebody waits to visit; if not, the task is woken when somebody does.
-    pub(super) fn poll_visitor(&self, cx: &mut Context<'_>) -> bool {
-        *self.host.borrow_mut() = Some(cx.waker().clone());
-        self.has_visitor()
-    }
-
-    pub(super) fn has_visitor(&self) -> bool {
-        self.visitors.borrow().iter().any(|visitor| !visitor.is_closed())
-    }
-
-    pub(super) fn next_visitor(&self) -> Option<oneshot::Sender<Loan>> {
-        let mut visitors = self.visitors.borrow_mut();
-        std::iter::from_fn(|| visitors.pop_front()).find(|visitor| !visitor.is_closed())
-    }
-
     /// Notes who has the turn.
-    pub(super) fn hold(&self, session: u32) {
+    fn hold(&self, session: u32) {
         self.taken.set(self.taken.get() + 1);
         *self.holder.borrow_mut() = Some(Holder { session, last_sql: String::new(), idle_since: None });
     }
@@ -194,13 +148,7 @@ impl Turns {
     fn report(&self, session: u32, sql: &str) -> Report {
         let holder = self.holder.borrow().clone();
         let (other, last) = holder.map_or((0, String::new()), |h| (h.session, h.last_sql));
-        let beside = if self.shared {
-            "With `sessions = \"shared\"` a statement runs inside another session's transaction, but no transaction does, and \
-             nothing does once that transaction has failed, has changed a setting or is read only. In the attribute of the \
-             test,"
-        } else {
-            "In the attribute of the test, `sessions = \"shared\"` runs a statement beside a transaction inside of it;"
-        };
+        let what = if begins(sql) { "this transaction" } else { "this statement" };
         Report {
             detail: Some(format!(
                 "Session {other} has an open transaction, sends nothing, and last ran: {last}\nSession {session} waits to \
@@ -208,12 +156,13 @@ impl Turns {
             )),
             hint: Some(format!(
                 "The transactions of a test take turns on one connection. Finish or drop the transaction of session \
-                 {other} before another connection is used, or pass it on to the code that runs this statement. {beside} \
-                 `isolation = \"database\"` has room for two transactions at once, and costs a clone; `turn_timeout = \
-                 \"30s\"` waits longer for code that is only slow."
+                 {other} before another connection is used, or pass it on to the code that runs {what}. In the attribute of \
+                 the test, `isolation = \"database\"` gives it connections that run at the same time, and costs a clone; \
+                 `turn_timeout = \"30s\"` waits longer for code that is only slow. A test that passes with this error fails \
+                 when it ends, unless its attribute says `audit(turn = \"off\")`."
             )),
             ..Report::error(
-                "PT001",
+                TURN,
                 format!(
                     "session {session} waited {:?} for its turn while session {other} was idle in a transaction",
                     self.patience
@@ -221,6 +170,12 @@ impl Turns {
             )
         }
     }
+}
+
+/// Whether a statement begins a transaction.
+fn begins(sql: &str) -> bool {
+    let first = sql::split(sql.as_bytes(), true).into_iter().next();
+    first.is_some_and(|statement| matches!(statement.kind, Kind::Begin { .. }))
 }
 
 /// The start of the statement in a client's message, for a report; empty where there is none.

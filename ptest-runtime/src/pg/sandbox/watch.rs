@@ -21,6 +21,11 @@ impl Watch {
         self.over.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the body has returned.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
     pub(super) fn take_turn(&self, begins: bool) {
         self.in_turn.store(begins, Ordering::Relaxed);
     }
@@ -37,7 +42,7 @@ impl Shared {
     pub(super) async fn note_straggler(&self, session: &Session, client: &mut Client, busy: bool) {
         let connected = !session.ended && !client.is_gone().await;
         let in_transaction = session.belief.block == Block::Open;
-        let over = self.watch.over.load(Ordering::Relaxed);
+        let over = self.watch.is_over();
         if connected || (over && (busy || in_transaction)) {
             self.stragglers.borrow_mut().push(Straggler {
                 session: Some(session.id),

@@ -131,9 +131,9 @@ impl Keeper {
             }
         };
         if !failed {
+            findings.extend(remains.deviations);
             findings.extend(remains.stragglers.into_iter().flat_map(Finding::all_of));
         }
-        findings.extend(remains.undone.into_iter().next().map(Finding::Undone));
         match &lost {
             Some(Loss::Ended) => findings.push(Finding::Ended { database: self.database.clone() }),
             Some(Loss::Written) => findings.push(Finding::Written { database: self.database.clone() }),
@@ -155,6 +155,7 @@ impl Keeper {
         if remains.advisory {
             findings.extend(locks::held(backend).await?);
         }
+        findings.extend(backend.check_leftover().await?.map(|error| Finding::DeferredConstraint { error }));
         if let Err(error) = backend.try_query("SET CONSTRAINTS ALL IMMEDIATE").await? {
             findings.push(Finding::DeferredConstraint { error });
             backend.undo();
@@ -229,6 +230,7 @@ impl Keeper {
         let sql = format!("{};{}", self.proof.sql(), proof::reset_sql(Level::ReadCommitted));
         let mut checked = Err(String::new());
         if passed {
+            findings.extend(backend.check_leftover().await?.map(|error| Finding::DeferredConstraint { error }));
             checked = backend.try_query(&format!("SET CONSTRAINTS ALL IMMEDIATE;{sql}")).await?;
         }
         let rows = match checked {

@@ -1,0 +1,2 @@
+#[ptest::db_test(sessions = "shared")]
+async fn stores_a_post() {}
