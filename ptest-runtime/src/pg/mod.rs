@@ -10,3 +10,4 @@ pub(crate) mod single;
 pub(crate) mod slot;
 pub(crate) mod socket;
 pub(crate) mod template;
+pub(crate) mod wire;

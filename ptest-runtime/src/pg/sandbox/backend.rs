@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answers::Lost;
@@ -23,6 +22,7 @@ use super::reports::error_text;
 use super::session::Session;
 use super::settings::{Settings, text_rows};
 use crate::pg::server::{Address, BackendKey, Connection, Stream};
+use crate::pg::wire::frontend;
 
 /// Bytes that may wait in either direction before the other side is made to wait.
 pub(super) const HIGH_WATER: usize = 256 * 1024;
@@ -79,7 +79,7 @@ impl Backend {
     pub(super) async fn cancel(&self) -> io::Result<()> {
         let mut stream = Stream::connect(&self.address.endpoint).await?;
         let mut out = BytesMut::new();
-        frontend::cancel_request(self.key.process, self.key.secret, &mut out);
+        frontend::cancel_request(&mut out, self.key.process, self.key.secret);
         stream.write_all(&out).await?;
         stream.read_to_end(&mut Vec::new()).await?;
         Ok(())

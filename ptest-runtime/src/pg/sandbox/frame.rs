@@ -7,6 +7,8 @@ use std::io;
 
 use bytes::{Buf, BufMut, BytesMut};
 
+pub(super) use crate::pg::wire::{put, put_cstr};
+
 /// The largest frame that a server sends (`MaxAllocSize`).
 const MAX_FRAME: usize = 1 << 30;
 
@@ -165,22 +167,6 @@ fn limit_of_server(_: u8) -> Option<usize> {
 
 fn length(bytes: &[u8]) -> usize {
     u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]) as usize
-}
-
-/// Writes one frame; its length is filled in.
-pub(super) fn put(out: &mut BytesMut, tag: u8, body: impl FnOnce(&mut BytesMut)) {
-    let start = out.len();
-    out.put_u8(tag);
-    out.put_u32(0);
-    body(out);
-    let length = u32::try_from(out.len() - start - 1).unwrap_or(u32::MAX);
-    out[start + 1..start + 5].copy_from_slice(&length.to_be_bytes());
-}
-
-/// Writes a string and its end.
-pub(super) fn put_cstr(out: &mut BytesMut, text: &[u8]) {
-    out.put_slice(text);
-    out.put_u8(0);
 }
 
 /// Writes a simple query.

@@ -7,17 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use fallible_iterator::FallibleIterator;
-use postgres_protocol::IsNull;
-use postgres_protocol::authentication::{self, sasl};
-use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Message};
-use postgres_protocol::message::frontend;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::ServerError;
 use super::address::{Address, Endpoint};
+use super::auth::{self, SCRAM_SHA_256, Scram};
+use crate::pg::wire::backend::{self, Authentication, Message};
+use crate::pg::wire::frontend;
 
 /// The two transports of a server.
 #[derive(Debug)]
@@ -123,19 +121,15 @@ impl Connection {
     async fn start(&mut self, address: &Address, database: &str, settings: &[(&str, &str)]) -> Result<(), QueryError> {
         let mut out = BytesMut::new();
         let who = [("user", address.user.as_str()), ("database", database), ("client_encoding", "UTF8")];
-        frontend::startup_message(who.into_iter().chain(settings.iter().copied()), &mut out)?;
+        frontend::startup(&mut out, who.into_iter().chain(settings.iter().copied()));
         self.stream.write_all(&out).await?;
         self.authenticate(address).await?;
         loop {
             match self.receive().await? {
-                Message::ParameterStatus(body) => {
-                    self.parameters.push((body.name()?.to_owned(), body.value()?.to_owned()));
-                }
-                Message::BackendKeyData(body) => {
-                    self.key = BackendKey { process: body.process_id(), secret: body.secret_key() };
-                }
-                Message::ReadyForQuery(_) => return Ok(()),
-                Message::ErrorResponse(body) => return Err(DbError::read(body.fields())?.into()),
+                Message::ParameterStatus { name, value } => self.parameters.push((name, value)),
+                Message::BackendKeyData { process, secret } => self.key = BackendKey { process, secret },
+                Message::ReadyForQuery => return Ok(()),
+                Message::ErrorResponse(body) => return Err(DbError::read(body).into()),
                 _ => {}
             }
         }
@@ -152,38 +146,30 @@ impl Connection {
         let mut scram = None;
         loop {
             let mut out = BytesMut::new();
-            match self.receive().await? {
-                Message::AuthenticationOk => return Ok(()),
-                Message::AuthenticationCleartextPassword => {
-                    frontend::password_message(password()?.as_bytes(), &mut out)?;
+            let wanted = match self.receive().await? {
+                Message::Authentication(wanted) => wanted,
+                Message::ErrorResponse(body) => return Err(DbError::read(body).into()),
+                Message::Other(b'N') => continue,
+                _ => return Err(out_of_order().into()),
+            };
+            match wanted {
+                Authentication::Ok => return Ok(()),
+                Authentication::CleartextPassword => frontend::password(&mut out, password()?),
+                Authentication::Md5Password { salt } => {
+                    frontend::password(&mut out, &auth::md5(&address.user, password()?, salt));
                 }
-                Message::AuthenticationMd5Password(body) => {
-                    let hash = authentication::md5_hash(address.user.as_bytes(), password()?.as_bytes(), body.salt());
-                    frontend::password_message(hash.as_bytes(), &mut out)?;
-                }
-                Message::AuthenticationSasl(body) => {
-                    let mechanisms: Vec<&str> = body.mechanisms().collect()?;
-                    if !mechanisms.contains(&sasl::SCRAM_SHA_256) {
+                Authentication::Sasl(mechanisms) => {
+                    if !mechanisms.iter().any(|mechanism| mechanism == SCRAM_SHA_256) {
                         return Err(DbError::unsupported(&format!("SASL {}", mechanisms.join(", "))).into());
                     }
-                    let state = sasl::ScramSha256::new(password()?.as_bytes(), sasl::ChannelBinding::unsupported());
-                    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, state.message(), &mut out)?;
-                    scram = Some(state);
+                    let state = scram.insert(Scram::new(password()?)?);
+                    frontend::sasl_initial(&mut out, SCRAM_SHA_256, &state.first());
                 }
-                Message::AuthenticationSaslContinue(body) => {
-                    let state = scram.as_mut().ok_or_else(out_of_order)?;
-                    state.update(body.data())?;
-                    frontend::sasl_response(state.message(), &mut out)?;
+                Authentication::SaslContinue(data) => {
+                    frontend::sasl(&mut out, &scram.as_mut().ok_or_else(out_of_order)?.answer(&data)?);
                 }
-                Message::AuthenticationSaslFinal(body) => {
-                    scram.as_mut().ok_or_else(out_of_order)?.finish(body.data())?;
-                }
-                Message::AuthenticationGss | Message::AuthenticationSspi | Message::AuthenticationKerberosV5 => {
-                    return Err(DbError::unsupported("GSSAPI or SSPI").into());
-                }
-                Message::ErrorResponse(body) => return Err(DbError::read(body.fields())?.into()),
-                Message::NoticeResponse(_) => {}
-                _ => return Err(out_of_order().into()),
+                Authentication::SaslFinal(data) => scram.as_ref().ok_or_else(out_of_order)?.verify(&data)?,
+                Authentication::Other(_) => return Err(DbError::unsupported("GSSAPI or SSPI").into()),
             }
             self.stream.write_all(&out).await?;
         }
@@ -198,7 +184,7 @@ impl Connection {
     /// Sends a query whose answer a later [`finish`](Self::finish) reads; several may be under way.
     pub(crate) async fn send(&mut self, sql: &str) -> io::Result<()> {
         let mut out = BytesMut::with_capacity(sql.len() + 8);
-        frontend::query(sql, &mut out)?;
+        frontend::query(&mut out, sql);
         self.stream.write_all(&out).await
     }
 
@@ -207,11 +193,7 @@ impl Connection {
     pub(crate) async fn send_batch(&mut self, statements: &[String]) -> io::Result<()> {
         let mut out = BytesMut::new();
         for sql in statements {
-            frontend::parse("", sql, [], &mut out)?;
-            let no_values = std::iter::empty::<()>();
-            let bound = frontend::bind("", "", [], no_values, |(), _| Ok(IsNull::Yes), [], &mut out);
-            bound.map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-            frontend::execute("", 0, &mut out)?;
+            frontend::execute(&mut out, sql);
         }
         frontend::sync(&mut out);
         self.stream.write_all(&out).await
@@ -224,10 +206,10 @@ impl Connection {
         self.completed = 0;
         loop {
             match self.receive().await? {
-                Message::CommandComplete(_) => self.completed += 1,
-                Message::DataRow(body) => rows.push(text_row(&body)?),
-                Message::ErrorResponse(body) => error = Some(DbError::read(body.fields())?),
-                Message::ReadyForQuery(_) => break,
+                Message::CommandComplete => self.completed += 1,
+                Message::DataRow(row) => rows.push(backend::values(row)?),
+                Message::ErrorResponse(body) => error = Some(DbError::read(body)),
+                Message::ReadyForQuery => break,
                 _ => {}
             }
             // A fatal error ends the connection without ReadyForQuery; the cause matters more than the broken pipe.
@@ -298,11 +280,11 @@ impl Connection {
 }
 
 impl DbError {
-    pub(crate) fn read(mut fields: ErrorFields<'_>) -> io::Result<DbError> {
+    /// The fields of an `ErrorResponse`.
+    fn read(body: Bytes) -> DbError {
         let mut error = DbError::default();
-        while let Some(field) = fields.next()? {
-            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
-            match field.type_() {
+        for (kind, value) in backend::fields(body) {
+            match kind {
                 b'V' => error.severity = value,
                 b'C' => error.code = value,
                 b'M' => error.message = value,
@@ -313,7 +295,7 @@ impl DbError {
                 _ => {}
             }
         }
-        Ok(error)
+        error
     }
 
     fn unsupported(method: &str) -> DbError {
@@ -343,10 +325,6 @@ impl std::fmt::Display for DbError {
 }
 
 impl std::error::Error for DbError {}
-
-fn text_row(body: &DataRowBody) -> io::Result<Vec<Option<String>>> {
-    body.ranges().map(|range| Ok(range.map(|r| String::from_utf8_lossy(&body.buffer()[r]).into_owned()))).collect()
-}
 
 fn out_of_order() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the server sent an authentication message out of order")

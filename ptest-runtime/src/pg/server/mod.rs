@@ -4,6 +4,7 @@
 
 mod address;
 mod admin;
+mod auth;
 mod connection;
 mod find;
 mod own;

@@ -182,7 +182,7 @@ fn answers(socket: &Path) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut message = BytesMut::new();
-    postgres_protocol::message::frontend::ssl_request(&mut message);
+    crate::pg::wire::frontend::ssl_request(&mut message);
     stream.write_all(&message)?;
     stream.read_exact(&mut [0])
 }

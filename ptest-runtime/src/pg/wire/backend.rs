@@ -1,0 +1,177 @@
+//! The messages of a server.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// A message whose content a plain client has a use for, or only its tag.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Authentication(Authentication),
+    ParameterStatus { name: String, value: String },
+    BackendKeyData { process: i32, secret: i32 },
+    ReadyForQuery,
+    CommandComplete,
+    DataRow(Bytes),
+    ErrorResponse(Bytes),
+    Other(u8),
+}
+
+/// What the server wants of a client that connects (section 55.2.1).
+#[derive(Debug)]
+pub(crate) enum Authentication {
+    Ok,
+    CleartextPassword,
+    Md5Password {
+        salt: [u8; 4],
+    },
+    /// The names of the mechanisms that it takes.
+    Sasl(Vec<String>),
+    SaslContinue(Bytes),
+    SaslFinal(Bytes),
+    /// Its number.
+    Other(u32),
+}
+
+/// What stands before the body of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header {
+    pub(crate) tag: u8,
+    /// Of the whole message, tag and length included.
+    pub(crate) total: usize,
+}
+
+impl Header {
+    /// The header at the front of what has arrived; `None`: it is not complete.
+    pub(crate) fn parse(bytes: &[u8]) -> io::Result<Option<Header>> {
+        let [tag, a, b, c, d, ..] = *bytes else { return Ok(None) };
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        if length < 4 {
+            return Err(invalid("a message is shorter than its length"));
+        }
+        Ok(Some(Header { tag, total: length + 1 }))
+    }
+}
+
+impl Message {
+    /// Cuts the message off the front of what has arrived; `None`: it is not complete.
+    pub(crate) fn parse(input: &mut BytesMut) -> io::Result<Option<Message>> {
+        let Some(Header { tag, total }) = Header::parse(input)? else { return Ok(None) };
+        if input.len() < total {
+            input.reserve(total - input.len());
+            return Ok(None);
+        }
+        let mut body = input.split_to(total).freeze();
+        body.advance(5);
+        Message::read(tag, body).ok_or_else(|| invalid("a message ends before its content does")).map(Some)
+    }
+
+    fn read(tag: u8, mut body: Bytes) -> Option<Message> {
+        Some(match tag {
+            b'R' => Message::Authentication(Authentication::read(body)?),
+            b'S' => Message::ParameterStatus { name: text(&mut body)?, value: text(&mut body)? },
+            b'K' => Message::BackendKeyData { process: body.try_get_i32().ok()?, secret: body.try_get_i32().ok()? },
+            b'Z' => Message::ReadyForQuery,
+            b'C' => Message::CommandComplete,
+            b'D' => Message::DataRow(body),
+            b'E' => Message::ErrorResponse(body),
+            tag => Message::Other(tag),
+        })
+    }
+}
+
+impl Authentication {
+    fn read(mut body: Bytes) -> Option<Authentication> {
+        Some(match body.try_get_u32().ok()? {
+            0 => Authentication::Ok,
+            3 => Authentication::CleartextPassword,
+            5 => Authentication::Md5Password { salt: body.as_ref().try_into().ok()? },
+            10 => {
+                let names = std::iter::from_fn(|| text(&mut body).filter(|name| !name.is_empty()));
+                Authentication::Sasl(names.collect())
+            }
+            11 => Authentication::SaslContinue(body),
+            12 => Authentication::SaslFinal(body),
+            number => Authentication::Other(number),
+        })
+    }
+}
+
+/// The values of a `DataRow`, as text.
+pub(crate) fn values(mut row: Bytes) -> io::Result<Vec<Option<String>>> {
+    let mut read = || {
+        let count = row.try_get_u16().ok()?;
+        (0..count)
+            .map(|_| {
+                // A length of -1 is a null.
+                let Ok(length) = usize::try_from(row.try_get_i32().ok()?) else { return Some(None) };
+                let value = (length <= row.len()).then(|| row.split_to(length))?;
+                Some(Some(String::from_utf8_lossy(&value).into_owned()))
+            })
+            .collect::<Option<Vec<_>>>()
+    };
+    read().ok_or_else(|| invalid("a row ends before its values do"))
+}
+
+/// The fields of an `ErrorResponse` or `NoticeResponse`, in order (section 55.8).
+pub(crate) fn fields(mut body: Bytes) -> impl Iterator<Item = (u8, String)> {
+    std::iter::from_fn(move || {
+        let kind = body.try_get_u8().ok().filter(|kind| *kind != 0)?;
+        Some((kind, text(&mut body)?))
+    })
+}
+
+/// Takes a string off the front of a body, without its end.
+fn text(body: &mut Bytes) -> Option<String> {
+    let end = body.iter().position(|byte| *byte == 0)?;
+    let text = body.split_to(end);
+    body.advance(1);
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: &[u8]) -> Message {
+        Message::parse(&mut BytesMut::from(bytes)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_message_waits_until_it_is_whole() {
+        let whole = b"S\0\0\0\x08a\0b\0";
+        for end in 0..whole.len() {
+            assert!(Message::parse(&mut BytesMut::from(&whole[..end])).unwrap().is_none(), "{end}");
+        }
+        let Message::ParameterStatus { name, value } = message(whole) else { panic!() };
+        assert_eq!((name.as_str(), value.as_str()), ("a", "b"));
+    }
+
+    #[test]
+    fn a_row_has_values_and_nulls() {
+        let Message::DataRow(row) = message(b"D\0\0\0\x13\0\x03\0\0\0\x01x\xff\xff\xff\xff\0\0\0\0") else { panic!() };
+        assert_eq!(values(row).unwrap(), [Some("x".to_owned()), None, Some(String::new())]);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_an_error() {
+        for bytes in [&b"S\0\0\0\x05a"[..], b"K\0\0\0\x08\0\0\0\x01", b"R\0\0\0\x05\0", b"D\0\0\0\x03"] {
+            assert!(Message::parse(&mut BytesMut::from(bytes)).is_err(), "{bytes:?}");
+        }
+        assert!(values(Bytes::from_static(b"\0\x01\0\0\0\x05abc")).is_err());
+    }
+
+    #[test]
+    fn mechanisms_and_fields_are_lists() {
+        let Message::Authentication(Authentication::Sasl(names)) = message(b"R\0\0\0\x0d\0\0\0\x0aA\0B\0\0") else {
+            panic!()
+        };
+        assert_eq!(names, ["A", "B"]);
+        let body = Bytes::from_static(b"SERROR\0C42P01\0\0");
+        assert_eq!(fields(body).collect::<Vec<_>>(), [(b'S', "ERROR".to_owned()), (b'C', "42P01".to_owned())]);
+    }
+}
