@@ -7,33 +7,37 @@ use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitStr, Result, Token, parenthesized};
 
+use crate::value::Value;
+
 /// Parses the list in the parentheses into paths relative to the source file.
-pub(crate) fn parse(list: ParseStream) -> Result<Vec<LitStr>> {
-    if list.is_empty() || list.peek(LitStr) { names_or_paths(list) } else { below_path(list) }
+pub(crate) fn parse(value: &Value) -> Result<Vec<LitStr>> {
+    value.list(|list| match list.is_empty() || list.peek(LitStr) {
+        true => names_or_paths(value.name, list),
+        false => below_path(value.name, list),
+    })
 }
 
 /// `"a", "b"` or `"./a.sql", "../b.sql"`.
-fn names_or_paths(list: ParseStream) -> Result<Vec<LitStr>> {
+fn names_or_paths(argument: &Ident, list: ParseStream) -> Result<Vec<LitStr>> {
     let files: Vec<LitStr> = literals(list)?;
     let explicit = files.first().is_some_and(is_explicit);
     if let Some(other) = files.iter().find(|file| is_explicit(file) != explicit) {
-        let message = if explicit {
-            "the list begins with a path: write a path here too, or give the bare name a `fixtures(..)` of its own"
-        } else {
-            "the list begins with a bare name: write a bare name here too, or give the path a `fixtures(..)` of its own"
-        };
+        let (first, other_kind) = if explicit { ("path", "bare name") } else { ("bare name", "path") };
+        let message = format!(
+            "the list begins with a {first}: write a {first} here too, or give the {other_kind} a `{argument}(..)` of its own"
+        );
         return Err(Error::new(other.span(), message));
     }
     Ok(if explicit { files } else { files.iter().map(|file| below("fixtures", file)).collect() })
 }
 
 /// `path = "dir", scripts("a", "b")`.
-fn below_path(list: ParseStream) -> Result<Vec<LitStr>> {
-    const FORM: &str = r#"expected `fixtures("a", "b")` or `fixtures(path = "dir", scripts("a", "b"))`"#;
+fn below_path(argument: &Ident, list: ParseStream) -> Result<Vec<LitStr>> {
+    let form = format!(r#"expected `{argument}("a", "b")` or `{argument}(path = "dir", scripts("a", "b"))`"#);
     let mut path: Option<LitStr> = None;
     let mut files = Vec::new();
     while !list.is_empty() {
-        let name: Ident = list.parse().map_err(|e| Error::new(e.span(), FORM))?;
+        let name: Ident = list.parse().map_err(|e| Error::new(e.span(), &form))?;
         match (name.to_string().as_str(), &path) {
             ("path", None) => {
                 list.parse::<Token![=]>()?;
@@ -46,7 +50,7 @@ fn below_path(list: ParseStream) -> Result<Vec<LitStr>> {
                 files.extend(literals(&scripts)?.iter().map(|file| below(&path.value(), file)));
             }
             ("scripts", None) => return Err(Error::new(name.span(), "`scripts` needs `path = \"dir\"` before it")),
-            _ => return Err(Error::new(name.span(), FORM)),
+            _ => return Err(Error::new(name.span(), &form)),
         }
         if !list.is_empty() {
             list.parse::<Token![,]>()?;

@@ -92,7 +92,8 @@ pub(crate) fn setup(value: &Value) -> Result<Setup> {
 }
 
 /// A number with its unit, in whole milliseconds.
-pub(crate) fn millis(time: &LitStr) -> Result<u64> {
+pub(crate) fn millis(value: &Value) -> Result<u64> {
+    let time: LitStr = value.parse()?;
     let text = time.value();
     let units = [("ms", 1.0), ("s", 1_000.0), ("m", 60_000.0)];
     let millis = units.iter().find_map(|(unit, millis)| {
@@ -100,7 +101,7 @@ pub(crate) fn millis(time: &LitStr) -> Result<u64> {
         Some(number.parse::<f64>().ok()? * millis)
     });
     match millis.map(f64::round) {
-        Some(0.0) => Err(Error::new(time.span(), "a `timeout` of zero leaves no time")),
+        Some(0.0) => Err(Error::new(time.span(), format!("a `{}` of zero leaves no time", value.name))),
         Some(millis) => Ok(millis as u64),
         None => Err(Error::new(time.span(), "expected a number with its unit, such as \"500ms\", \"1.5s\" or \"2m\"")),
     }

@@ -1,0 +1,2 @@
+#[ptest::db_test(turn_timeout = "0s")]
+async fn stores_a_post() {}
