@@ -6,11 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use ptest::__private::{Migrations, Test, report, run};
+use ptest::__private::{Migrations, TestSpec, report, run};
 use ptest::FromContext;
 use sqlx::PgPool;
 
-static TEST: Test = Test::new("bench::per_test", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::Dir("migrations"));
+static TEST: TestSpec =
+    TestSpec::new("bench::per_test", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::Dir("migrations"));
 
 fn main() {
     println!("| body | p50 | p95 |\n|---|---|---|");

@@ -8,10 +8,10 @@
 use std::time::{Duration, Instant};
 
 use bench::wire::{Wire, bind_execute, copy_data, copy_done, parse, query};
-use ptest::__private::{Migrations, Test, run_blocking};
+use ptest::__private::{Migrations, TestSpec, run_blocking};
 use ptest::{FromContext, PgUrl};
 
-static TEST: Test = Test::new("bench::round_trips", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
+static TEST: TestSpec = TestSpec::new("bench::round_trips", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
 
 const ROWS: &str = "select i, 'row ' || i from generate_series(1, 100000) i";
 /// A row of 1 KiB in the text format of COPY.

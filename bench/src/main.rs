@@ -88,8 +88,9 @@ fn server_url() -> Result<String> {
     if let Ok(url) = std::env::var("DATABASE_URL") {
         return Ok(url);
     }
-    static TEST: ptest::__private::Test = ptest::__private::Test::new("bench::server", env!("CARGO_MANIFEST_DIR"))
-        .migrations(ptest::__private::Migrations::None);
+    static TEST: ptest::__private::TestSpec =
+        ptest::__private::TestSpec::new("bench::server", env!("CARGO_MANIFEST_DIR"))
+            .migrations(ptest::__private::Migrations::None);
     let sql = "SELECT current_setting('unix_socket_directories'), current_setting('port')";
     let (tell, told) = std::sync::mpsc::channel();
     ptest::__private::run(&TEST, |cx| {

@@ -112,7 +112,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
     let should_panic = item.should_panic().map(|expected| quote!(.should_panic(#expected)));
 
     quote! {
-        static __TEST: #private::Test = #private::Test::new(
+        static __TEST: #private::TestSpec = #private::TestSpec::new(
             ::core::concat!(::core::module_path!(), "::", #name),
             ::core::env!("CARGO_MANIFEST_DIR"),
         )

@@ -16,11 +16,11 @@ mod sys;
 mod test;
 
 pub use error::{Error, Result};
+pub use spec::Database;
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
 pub use test::context::Context;
 pub use test::migrator::Migrator;
-pub use test::named::Database;
 pub use test::param::{FromContext, PgUrl, TestDatabase};
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
@@ -30,7 +30,7 @@ pub mod __private {
     pub use tokio::time::pause;
 
     pub use crate::audit::{Kind as Finding, Severities, Severity};
-    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, Test};
+    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, TestSpec};
     pub use crate::test::context::start_body;
     pub use crate::test::param::{param, param_of};
     pub use crate::test::run::{report, run, run_blocking};

@@ -13,7 +13,7 @@ mod proxy;
 use std::io::Read;
 use std::process::ExitCode;
 
-use ptest::__private::{Migrations, Test, report, run_blocking};
+use ptest::__private::{Migrations, TestSpec, report, run_blocking};
 use ptest::{FromContext, PgUrl};
 
 fn main() -> ExitCode {
@@ -24,9 +24,9 @@ fn main() -> ExitCode {
     run_blocking(Box::leak(Box::new(test)), |cx| Box::pin(PgUrl::from_context(cx)), |url| report(serve(&url, port)))
 }
 
-fn arguments() -> Result<(Test, u16), String> {
+fn arguments() -> Result<(TestSpec, u16), String> {
     let mut port = 0;
-    let mut test = Test::new("serve::sandbox", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
+    let mut test = TestSpec::new("serve::sandbox", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;

@@ -37,7 +37,6 @@ use std::time::Duration;
 pub(crate) use self::url::RedactedUrl;
 use crate::audit::{Misspelled, Severities};
 use crate::error::Failure;
-use crate::spec::Test;
 
 /// What the environment says, read once per process.
 #[derive(Debug)]
@@ -155,11 +154,11 @@ impl Config {
     }
 }
 
-/// The folder of the test's `Cargo.toml`: where the package is now, else where it was compiled.
+/// The folder of a `Cargo.toml`: where the package is now, else where it was compiled (`compiled`).
 ///
 /// The two differ when nextest runs an archive with `--workspace-remap`.
-pub(crate) fn manifest_dir(test: &Test) -> PathBuf {
-    manifest_dir_of(test, std::env::var_os(MANIFEST_DIR))
+pub(crate) fn manifest_dir(compiled: &str) -> PathBuf {
+    manifest_dir_of(compiled, std::env::var_os(MANIFEST_DIR))
 }
 
 /// The folder for the folders of sockets. Making and removing files is cheap in memory, and on a disk it is not: ext4 takes
@@ -175,8 +174,8 @@ fn temp_dir_of(set: Option<OsString>) -> PathBuf {
     set.filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/tmp".into()).into()
 }
 
-fn manifest_dir_of(test: &Test, now: Option<OsString>) -> PathBuf {
-    now.map(PathBuf::from).filter(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from(test.manifest_dir))
+fn manifest_dir_of(compiled: &str, now: Option<OsString>) -> PathBuf {
+    now.map(PathBuf::from).filter(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from(compiled))
 }
 
 impl fmt::Display for Origin {

@@ -228,10 +228,10 @@ fn the_target_folder_is_found_from_the_executable() {
 #[test]
 fn the_package_is_where_it_is_now() {
     let now = tempfile::tempdir().unwrap();
-    let test = Test::new("t", "/compiled/here");
-    assert_eq!(manifest_dir_of(&test, Some(now.path().into())), now.path());
-    assert_eq!(manifest_dir_of(&test, Some(NOWHERE.into())), Path::new("/compiled/here"));
-    assert_eq!(manifest_dir_of(&test, None), Path::new("/compiled/here"));
+    let compiled = "/compiled/here";
+    assert_eq!(manifest_dir_of(compiled, Some(now.path().into())), now.path());
+    assert_eq!(manifest_dir_of(compiled, Some(NOWHERE.into())), Path::new("/compiled/here"));
+    assert_eq!(manifest_dir_of(compiled, None), Path::new("/compiled/here"));
 }
 
 /// The table in the module's documentation is what the README shows; it has every variable that is read, and no other.

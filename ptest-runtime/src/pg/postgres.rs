@@ -8,7 +8,7 @@ use crate::pg::sandbox::Options;
 use crate::pg::server::{self, Address};
 use crate::pg::slot::{self, Loss, Opened, Prober, Slot};
 use crate::schema::Schema;
-use crate::spec::{Isolation, Test};
+use crate::spec::{Isolation, TestSpec};
 use crate::test::context::Interrupt;
 use crate::test::report::{self, Scene};
 
@@ -24,16 +24,17 @@ pub(crate) enum Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn open(test: &'static Test) -> crate::Result<Postgres> {
+    pub(crate) async fn open(test: &'static TestSpec) -> crate::Result<Postgres> {
         let config = Config::get()?;
-        let schema = Schema::known(test)?;
+        let schema = Schema::known(&test.schema)?;
         let postgres = match test.isolation {
             Isolation::Transaction => {
                 let lease = async |server: &Address| {
                     slot::lease(server, &schema.owned_by(&server.user), config.slot_hint).await
                 };
                 let slot = on_server(config, test.url(), lease).await?;
-                let opened = slot.open(Options::of(test)).await?;
+                let options = Options { level: test.level, turn_timeout: test.turn_timeout };
+                let opened = slot.open(options).await?;
                 Postgres::Slot(slot, opened)
             }
             Isolation::Database => {
@@ -103,7 +104,7 @@ impl Postgres {
     }
 
     /// Gives the database back. `scene`: what the test was at, where somebody has looked.
-    pub(crate) fn close(self, test: &Test, failed: bool, scene: Option<Scene>) -> (Vec<Finding>, report::Postgres) {
+    pub(crate) fn close(self, test: &TestSpec, failed: bool, scene: Option<Scene>) -> (Vec<Finding>, report::Postgres) {
         match self {
             Postgres::Slot(slot, _) => {
                 let mut told = report::Postgres::new(slot.server(), slot.database(), Some(slot.number()));

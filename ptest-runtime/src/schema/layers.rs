@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::fingerprint::Fingerprint;
 use super::migrations::{self, Folder, MigrationSet, MigrationsError};
 use crate::config::Config;
-use crate::spec::{Migrations, Script, Test};
+use crate::spec::{Migrations, SchemaSpec, Script};
 use crate::test::migrator::AnyMigrator;
 use crate::test::setup::Setup;
 
@@ -59,36 +59,36 @@ impl Source {
 }
 
 impl Schema {
-    /// The schema of a test, found out once per process.
-    pub(crate) fn known(test: &'static Test) -> crate::Result<Schema> {
-        static KNOWN: Mutex<Vec<(&'static Test, Schema)>> = Mutex::new(Vec::new());
+    /// The schema of a database, found out once per process.
+    pub(crate) fn known(spec: &'static SchemaSpec) -> crate::Result<Schema> {
+        static KNOWN: Mutex<Vec<(&'static SchemaSpec, Schema)>> = Mutex::new(Vec::new());
         let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, schema)) = known().iter().find(|(other, _)| other.has_schema_of(test)) {
+        if let Some((_, schema)) = known().iter().find(|(other, _)| other.is_same(spec)) {
             return Ok(schema.clone());
         }
-        let schema = Schema::of(test, &Config::get()?.target_dir)?;
-        known().push((test, schema.clone()));
+        let schema = Schema::of(spec, &Config::get()?.target_dir)?;
+        known().push((spec, schema.clone()));
         Ok(schema)
     }
 
-    /// The schema of a test. A folder's files are read only if one of them has changed since the last process looked.
-    pub(crate) fn of(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
-        let mut schema = Schema::migrated(test, target_dir)?;
-        if !test.seed.is_empty() {
-            let scripts = test.seed.iter().map(|script| script.sql.as_bytes());
-            schema = schema.layered(Source::Seed(test.seed), [b"seed".as_slice()].into_iter().chain(scripts));
+    /// The schema of a database. A folder's files are read only if one of them has changed since the last process looked.
+    pub(crate) fn of(spec: &SchemaSpec, target_dir: &Path) -> crate::Result<Schema> {
+        let mut schema = Schema::migrated(spec, target_dir)?;
+        if !spec.seed.is_empty() {
+            let scripts = spec.seed.iter().map(|script| script.sql.as_bytes());
+            schema = schema.layered(Source::Seed(spec.seed), [b"seed".as_slice()].into_iter().chain(scripts));
         }
-        if let Some(setup) = test.setup {
+        if let Some(setup) = spec.setup {
             schema = schema.layered(Source::Setup(setup), setup.parts().into_iter());
         }
         Ok(schema)
     }
 
-    fn migrated(test: &Test, target_dir: &Path) -> crate::Result<Schema> {
-        if let Migrations::Migrator(migrator) = test.migrations {
+    fn migrated(spec: &SchemaSpec, target_dir: &Path) -> crate::Result<Schema> {
+        if let Migrations::Migrator(migrator) = spec.migrations {
             return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator), None));
         }
-        Ok(match migrations::locate(test)? {
+        Ok(match migrations::locate(spec)? {
             Some(folder) => Schema::new(Fingerprint::of_folder(&folder, target_dir)?, Source::Folder(folder), None),
             None => Schema::new(Fingerprint::of([]), Source::Empty, None),
         })

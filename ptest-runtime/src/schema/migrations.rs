@@ -13,7 +13,7 @@ pub(crate) use self::error::MigrationsError;
 use super::dbmate;
 use super::layout::{self, Entry, Layout, Version};
 use super::settings::{self, SqlxSettings};
-use crate::spec::{Migrations, Test};
+use crate::spec::{Migrations, SchemaSpec};
 
 /// The folder that a test's schema comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +43,9 @@ pub(crate) struct Migration {
     pub(crate) in_transaction: bool,
 }
 
-/// Finds the folder of a test; `None` where its schema is empty or comes from a migrator.
-pub(crate) fn locate(test: &Test) -> crate::Result<Option<Folder>> {
-    Ok(locate_in(&crate::config::manifest_dir(test), test.migrations)?)
+/// Finds the folder of a schema; `None` where it is empty or comes from a migrator.
+pub(crate) fn locate(spec: &SchemaSpec) -> crate::Result<Option<Folder>> {
+    Ok(locate_in(&crate::config::manifest_dir(spec.manifest_dir), spec.migrations)?)
 }
 
 /// Reads a folder of migrations.

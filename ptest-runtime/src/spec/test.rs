@@ -5,25 +5,18 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use crate::audit::Severities;
-use crate::test::migrator::AnyMigrator;
-use crate::test::named::Database;
+use crate::spec::{Database, Migrations, SchemaSpec, Script};
 use crate::test::setup::Setup;
 
 /// One `#[ptest::db_test]` function, as its attribute describes it. Built in a `static` by the generated code.
 #[derive(Debug)]
-pub struct Test {
+pub struct TestSpec {
     /// `module::path::function`, as the test runner prints it.
     pub name: &'static str,
-    /// The folder of the package's `Cargo.toml` when it was compiled; the run-time variable of that name wins.
-    pub manifest_dir: &'static str,
+    /// What its database is made from.
+    pub schema: SchemaSpec,
     /// Which of the databases of a test this describes; `None`: its own.
     pub(crate) database: Option<&'static Database>,
-    /// Where the schema comes from.
-    pub migrations: Migrations,
-    /// SQL scripts that are part of the template, in order.
-    pub seed: &'static [Script],
-    /// The function that completes the template.
-    pub setup: Option<&'static Setup>,
     /// SQL scripts to run before the body, in order.
     pub fixtures: &'static [Script],
     /// What keeps the test apart from the others.
@@ -43,40 +36,6 @@ pub struct Test {
     /// What the function's `#[should_panic]` expects the panic to say, if it has one: then a failure of the harness must not
     /// be a panic.
     pub should_panic: Option<&'static str>,
-}
-
-/// Where a test's schema comes from: the arguments `migrations` and `migrator`.
-#[derive(Debug, Clone, Copy)]
-pub enum Migrations {
-    /// The folder that `sqlx.toml` names, else `migrations/` beside `Cargo.toml` where it exists.
-    Default,
-    /// `migrations = "dir"`, relative to the folder of `Cargo.toml`.
-    Dir(&'static str),
-    /// `migrations = false`: an empty database.
-    None,
-    /// `migrator = path::TO_MIGRATOR`.
-    Migrator(&'static dyn AnyMigrator),
-}
-
-impl Migrations {
-    /// Whether both name the same source.
-    pub(crate) fn is_same(&self, other: &Migrations) -> bool {
-        match (self, other) {
-            (Migrations::Default, Migrations::Default) | (Migrations::None, Migrations::None) => true,
-            (Migrations::Dir(a), Migrations::Dir(b)) => a == b,
-            (Migrations::Migrator(a), Migrations::Migrator(b)) => a.is_same(*b),
-            _ => false,
-        }
-    }
-}
-
-/// A script of the arguments `seed` and `fixtures`, embedded at compile time as sqlx does.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Script {
-    /// The path as the attribute spells it, for error messages.
-    pub path: &'static str,
-    /// The script.
-    pub sql: &'static str,
 }
 
 /// What keeps a test apart from the others.
@@ -119,16 +78,13 @@ pub enum Flavor {
     MultiThread(fn() -> Builder, Option<usize>),
 }
 
-impl Test {
+impl TestSpec {
     /// A test with every argument at its default.
     pub const fn new(name: &'static str, manifest_dir: &'static str) -> Self {
-        Test {
+        TestSpec {
             name,
-            manifest_dir,
+            schema: SchemaSpec::new(manifest_dir),
             database: None,
-            migrations: Migrations::Default,
-            seed: &[],
-            setup: None,
             fixtures: &[],
             isolation: Isolation::Transaction,
             level: Level::ReadCommitted,
@@ -142,27 +98,13 @@ impl Test {
     }
 
     /// The same test, of another of its databases.
-    pub(crate) fn of(&self, database: &'static Database) -> Test {
-        let Database { manifest_dir, migrations, seed, setup, .. } = *database;
-        Test { database: Some(database), manifest_dir, migrations, seed, setup, fixtures: &[], ..*self }
+    pub(crate) fn of(&self, database: &'static Database) -> TestSpec {
+        TestSpec { database: Some(database), schema: database.schema, fixtures: &[], ..*self }
     }
 
     /// The variable that names the server, before `DATABASE_URL` does.
     pub(crate) fn url(&self) -> Option<&'static str> {
         self.database?.url
-    }
-
-    /// Whether the schemas of both are made from the same.
-    pub(crate) fn has_schema_of(&self, other: &Test) -> bool {
-        let setup = match (self.setup, other.setup) {
-            (None, None) => true,
-            (Some(a), Some(b)) => a.is_same(b),
-            _ => false,
-        };
-        setup
-            && self.manifest_dir == other.manifest_dir
-            && self.migrations.is_same(&other.migrations)
-            && self.seed == other.seed
     }
 
     /// The name as the runner prints it: without the crate's.
@@ -172,19 +114,19 @@ impl Test {
 
     /// Sets where the schema comes from.
     pub const fn migrations(mut self, migrations: Migrations) -> Self {
-        self.migrations = migrations;
+        self.schema = self.schema.migrations(migrations);
         self
     }
 
     /// Sets the scripts that are part of the template.
     pub const fn seed(mut self, seed: &'static [Script]) -> Self {
-        self.seed = seed;
+        self.schema = self.schema.seed(seed);
         self
     }
 
     /// Sets the function that completes the template.
     pub const fn setup(mut self, setup: &'static Setup) -> Self {
-        self.setup = Some(setup);
+        self.schema = self.schema.setup(setup);
         self
     }
 

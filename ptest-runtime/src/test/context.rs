@@ -12,12 +12,11 @@ use crate::pg::clone::Stopper;
 use crate::pg::postgres::Postgres;
 use crate::pg::server::Address;
 use crate::pg::slot::{LeaseError, Prober};
-use crate::spec::{Isolation, Test};
+use crate::spec::{Database, Isolation, TestSpec};
 #[cfg(feature = "sqlx-sqlite")]
 use crate::sqlite::drivers::SqliteTest;
 use crate::test::deadline::Deadline;
 use crate::test::kept;
-use crate::test::named::Database;
 use crate::test::report::{Report, Scene};
 use crate::test::runtime::ClockHold;
 #[cfg(feature = "sqlx-sqlite")]
@@ -26,7 +25,7 @@ use crate::{schema::Schema, test::report};
 /// What a parameter of a test is made from: the test's name, and its databases, leased when first asked for.
 #[derive(Debug)]
 pub struct Context {
-    test: &'static Test,
+    test: &'static TestSpec,
     postgres: Option<Postgres>,
     #[cfg(feature = "sqlx-sqlite")]
     sqlite: Option<SqliteTest>,
@@ -73,11 +72,11 @@ pub(crate) enum Interrupt {
 }
 
 impl Context {
-    pub(crate) fn new(test: &'static Test) -> Self {
+    pub(crate) fn new(test: &'static TestSpec) -> Self {
         Context::reached_by(test, Reach::default())
     }
 
-    fn reached_by(test: &'static Test, reach: Reach) -> Self {
+    fn reached_by(test: &'static TestSpec, reach: Reach) -> Self {
         let (interrupt, scene) = <(Arc<OnceLock<Interrupt>>, Arc<OnceLock<Scene>>)>::default();
         locked(&reach).push((Arc::clone(&interrupt), Arc::clone(&scene)));
         Context {
@@ -114,7 +113,7 @@ impl Context {
         self.test.short_name()
     }
 
-    pub(crate) fn test(&self) -> &'static Test {
+    pub(crate) fn test(&self) -> &'static TestSpec {
         self.test
     }
 
@@ -188,7 +187,7 @@ impl Context {
                 return Err(crate::Error::other(OtherDatabase { asks: "SQLite", makes: "PostgreSQL" }));
             }
             let config = Config::get()?;
-            let schema = Schema::known(self.test)?;
+            let schema = Schema::known(&self.test.schema)?;
             let sqlite = SqliteTest::open(self.test, &schema, &config.target_dir, config.slot_hint).await?;
             self.sqlite = Some(sqlite.keeping(config.keep, kept::folder(&config.target_dir)));
             kept::sweep(&config.target_dir, None);
@@ -279,7 +278,7 @@ fn locked<T>(reach: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What stands in for a test while a template is made.
-static TEMPLATE: Test = Test::new("ptest::template", env!("CARGO_MANIFEST_DIR")).isolation(Isolation::Database);
+static TEMPLATE: TestSpec = TestSpec::new("ptest::template", env!("CARGO_MANIFEST_DIR")).isolation(Isolation::Database);
 
 /// Called by the generated code between a test's parameters and its body.
 #[doc(hidden)]

@@ -4,7 +4,6 @@ pub(crate) mod context;
 pub(crate) mod deadline;
 pub(crate) mod kept;
 pub(crate) mod migrator;
-pub(crate) mod named;
 pub(crate) mod param;
 pub(crate) mod report;
 pub(crate) mod run;

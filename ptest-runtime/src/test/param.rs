@@ -6,9 +6,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::RedactedUrl;
 use crate::pg::server::{Address, Endpoint};
+use crate::spec::Database;
 use crate::sys::BoxFuture;
 use crate::test::context::Context;
-use crate::test::named::Database;
 
 /// A type that can be a parameter of a `#[ptest::db_test]` function.
 ///

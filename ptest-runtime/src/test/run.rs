@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::error::Failure;
-use crate::spec::Test;
+use crate::spec::TestSpec;
 use crate::sys::{BoxFuture, end_runtime, panic_message};
 use crate::test::context::{Closed, Context};
 use crate::test::deadline::Deadline;
@@ -41,7 +41,7 @@ impl Failure for RunError {
 /// Runs the test of an `async fn`.
 #[track_caller]
 pub fn run(
-    test: &'static Test,
+    test: &'static TestSpec,
     body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<ExitCode>>,
 ) -> ExitCode {
     let mut cx = Context::new(test);
@@ -55,7 +55,7 @@ pub fn run(
 /// Runs the test of a plain `fn`: its parameters are made on the runtime, its body runs outside of it.
 #[track_caller]
 pub fn run_blocking<P>(
-    test: &'static Test,
+    test: &'static TestSpec,
     params: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<P>>,
     body: impl FnOnce(P) -> ExitCode,
 ) -> ExitCode {
@@ -109,7 +109,7 @@ fn live(
 }
 
 /// Whether the runner will call it a failure.
-fn has_failed(test: &Test, outcome: &Outcome) -> bool {
+fn has_failed(test: &TestSpec, outcome: &Outcome) -> bool {
     match outcome {
         Ok(Ok(code)) => *code != ExitCode::SUCCESS || test.should_panic.is_some(),
         Ok(Err(panic)) => !test.should_panic.is_some_and(|expected| panic_message(&**panic).contains(expected)),
@@ -124,7 +124,7 @@ async fn within<T>(deadline: Option<&mut Deadline>, future: impl Future<Output =
     }
 }
 
-fn timeout(test: &Test) -> crate::Error {
+fn timeout(test: &TestSpec) -> crate::Error {
     RunError::Timeout(test.timeout.unwrap_or_default()).into()
 }
 
@@ -164,7 +164,7 @@ fn warn(closed: crate::Result<()>) {
 
 /// Fails the test at its own line. Where the runner expects a panic, not panicking is what fails.
 #[track_caller]
-fn fail(test: &Test, error: &crate::Error, report: impl Display) -> ExitCode {
+fn fail(test: &TestSpec, error: &crate::Error, report: impl Display) -> ExitCode {
     if test.should_panic.is_none() {
         panic!("{error:?}\n{report}");
     }

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::pg::slot::Prober;
-use crate::spec::{Flavor, Test};
+use crate::spec::{Flavor, TestSpec};
 
 /// How long tasks may take to roll back what the body has dropped.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ pub(crate) struct ClockHold {
 }
 
 /// The runtime of a test.
-pub(crate) fn build(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
+pub(crate) fn build(test: &TestSpec, hold: &ClockHold) -> std::io::Result<Runtime> {
     let mut builder = match test.flavor {
         Flavor::CurrentThread => Builder::new_current_thread(),
         Flavor::MultiThread(builder, workers) => {
@@ -45,7 +45,7 @@ pub(crate) fn build(test: &Test, hold: &ClockHold) -> std::io::Result<Runtime> {
 
 /// Runs the body of a plain `fn` beside the runtime. The body drives no runtime, so a thread does: without one the
 /// connections that were made for it never receive an answer. A paused clock allows none, and workers need none.
-pub(crate) fn run_beside<T>(test: &Test, runtime: &Runtime, body: impl FnOnce() -> T) -> std::io::Result<T> {
+pub(crate) fn run_beside<T>(test: &TestSpec, runtime: &Runtime, body: impl FnOnce() -> T) -> std::io::Result<T> {
     // A pool needs a runtime where it is dropped; the body may all the same start its own.
     let _inside = runtime.enter();
     if test.start_paused.is_some() || matches!(test.flavor, Flavor::MultiThread(..)) {

@@ -102,7 +102,7 @@ use signals::Signals;
 use turn::Turns;
 
 use crate::audit::{Finding, Straggler};
-use crate::spec::{Level, Test};
+use crate::spec::Level;
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -137,12 +137,6 @@ pub(crate) struct Options {
     pub(crate) level: Level,
     /// How long a session waits for another that is idle in a transaction.
     pub(crate) turn_timeout: Duration,
-}
-
-impl Options {
-    pub(crate) fn of(test: &Test) -> Self {
-        Options { level: test.level, turn_timeout: test.turn_timeout }
-    }
 }
 
 /// What a sandbox is at.

@@ -64,13 +64,13 @@ mod tests {
     use crate::config::Config;
     use crate::pg::server;
     use crate::schema::Schema;
-    use crate::spec::{Migrations, Test};
+    use crate::spec::{Migrations, TestSpec};
 
     #[tokio::test(flavor = "current_thread")]
     async fn an_escaped_slot_is_never_leased_again() {
-        static TEST: Test = Test::new("ptest::detach", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
+        static TEST: TestSpec = TestSpec::new("ptest::detach", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
         let config = Config::get().unwrap();
-        let schema = Schema::of(&TEST, &config.target_dir).unwrap();
+        let schema = Schema::of(&TEST.schema, &config.target_dir).unwrap();
         let found = server::find(config, &config.server).unwrap();
         let server = match server::Admin::open(&found).await {
             Ok(_) => found,

@@ -16,13 +16,13 @@ pub(crate) use scene::Scene;
 
 use crate::config::{Config, Keep};
 use crate::pg::server::Address;
-use crate::spec::Test;
+use crate::spec::TestSpec;
 use crate::test::kept::{self, shell_word};
 
 /// What there is to say of one run of a test.
 #[derive(Debug)]
 pub(crate) struct Report {
-    test: &'static Test,
+    test: &'static TestSpec,
     pub(crate) postgres: Option<Postgres>,
     #[cfg(feature = "sqlx-sqlite")]
     pub(crate) sqlite: Option<Sqlite>,
@@ -59,7 +59,7 @@ pub(crate) enum Kept {
 }
 
 impl Report {
-    pub(crate) fn new(test: &'static Test) -> Report {
+    pub(crate) fn new(test: &'static TestSpec) -> Report {
         Report {
             test,
             postgres: None,
@@ -86,7 +86,7 @@ impl Postgres {
     }
 
     /// Notes what became of a database that was to be kept.
-    pub(crate) fn keep(&mut self, test: &Test, kept: Option<Kept>) {
+    pub(crate) fn keep(&mut self, test: &TestSpec, kept: Option<Kept>) {
         if let (Some(Kept::As(name)), Ok(config)) = (&kept, Config::get()) {
             kept::note(&config.target_dir, name, test.short_name(), &self.open_line(name));
         }

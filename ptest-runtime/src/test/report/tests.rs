@@ -8,7 +8,7 @@ use super::*;
 use crate::config::ServerChoice;
 use crate::pg::sandbox::{Entry, Failure, Record, Said, SessionState, Text};
 
-static TEST: Test = Test::new("app::users::registers_twice", "/app");
+static TEST: TestSpec = TestSpec::new("app::users::registers_twice", "/app");
 
 fn config(keep: Keep) -> &'static Config {
     Box::leak(Box::new(Config {

@@ -27,7 +27,7 @@ use keep::Keeping;
 use crate::audit::{Finding, Straggler};
 use crate::config::Keep;
 use crate::schema::Schema;
-use crate::spec::{Isolation, Test};
+use crate::spec::{Isolation, TestSpec};
 use crate::sqlite::audit::{self, Ending, Witness};
 use crate::sqlite::slot::{Journal, Slot};
 use crate::sqlite::{SqliteError, SqliteUrl};
@@ -35,7 +35,7 @@ use crate::sqlite::{SqliteError, SqliteUrl};
 /// The SQLite database of one test.
 #[derive(Debug)]
 pub(crate) struct SqliteTest {
-    test: &'static Test,
+    test: &'static TestSpec,
     place: Place,
     access: Access,
     keeping: Keeping,
@@ -63,7 +63,7 @@ impl SqliteTest {
     /// Leases a slot of the schema's template, starting at slot `hint`. What the slot's file holds is decided by what the
     /// test asks for first.
     pub(crate) async fn open(
-        test: &'static Test,
+        test: &'static TestSpec,
         schema: &Schema,
         target_dir: &Path,
         hint: u32,
@@ -74,7 +74,7 @@ impl SqliteTest {
     }
 
     /// What sets a template up: everything commits.
-    pub(crate) fn of_template(test: &'static Test, path: PathBuf) -> Self {
+    pub(crate) fn of_template(test: &'static TestSpec, path: PathBuf) -> Self {
         SqliteTest { test, place: Place::Template(path), access: Access::Commits, keeping: Keeping::default() }
     }
 

@@ -14,7 +14,7 @@ use sqlx::{Connection, Executor};
 
 use super::SqliteTest;
 use crate::schema::Schema;
-use crate::spec::{Isolation, Migrations, Script, Test};
+use crate::spec::{Isolation, Migrations, Script, TestSpec};
 use crate::sqlite::SqliteError;
 
 const USERS: (&str, &str) = ("1_users.sql", "create table users (id integer primary key, name text unique not null)");
@@ -22,7 +22,7 @@ const USERS: (&str, &str) = ("1_users.sql", "create table users (id integer prim
 /// A project with migrations, and a `target/ptest` of its own.
 struct Project {
     folder: Rc<tempfile::TempDir>,
-    test: &'static Test,
+    test: &'static TestSpec,
 }
 
 impl Project {
@@ -49,7 +49,7 @@ impl Project {
 
     /// The same project, for tests that have this argument.
     fn isolation(&self, isolation: Isolation) -> Project {
-        let test = Test { isolation, ..*self.test };
+        let test = TestSpec { isolation, ..*self.test };
         Project { folder: self.folder.clone(), test: Box::leak(Box::new(test)) }
     }
 
@@ -94,19 +94,19 @@ impl Project {
 }
 
 /// A test whose migrations are in the folder.
-fn test_in(folder: &Path, fixtures: &'static [Script]) -> &'static Test {
+fn test_in(folder: &Path, fixtures: &'static [Script]) -> &'static TestSpec {
     let migrations = folder.join("migrations").into_os_string().into_string().unwrap();
     // A process finds out once what the schema of a package's tests is.
     static PACKAGES: AtomicU32 = AtomicU32::new(0);
     let package = PACKAGES.fetch_add(1, Ordering::Relaxed).to_string().leak();
-    let test = Test::new("tests::of_a_project", package).migrations(Migrations::Dir(migrations.leak()));
+    let test = TestSpec::new("tests::of_a_project", package).migrations(Migrations::Dir(migrations.leak()));
     Box::leak(Box::new(test.fixtures(fixtures)))
 }
 
 /// Opens a test, with `ptest` in the folder for all that ptest keeps.
-async fn open(folder: &Path, test: &'static Test) -> crate::Result<SqliteTest> {
+async fn open(folder: &Path, test: &'static TestSpec) -> crate::Result<SqliteTest> {
     let target_dir = folder.join("ptest");
-    let schema = Schema::of(test, &target_dir)?;
+    let schema = Schema::of(&test.schema, &target_dir)?;
     Ok(SqliteTest::open(test, &schema, &target_dir, 0).await?)
 }
 

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use super::super::SqliteTest;
 use super::{Project, USERS, insert, names};
 use crate::error::Failure;
-use crate::spec::{Migrations, Script, Test};
+use crate::spec::{Migrations, Script, TestSpec};
 use crate::sqlite::{SqliteError, SqliteUrl};
 use crate::test::context::Context;
 use crate::test::param::FromContext;
 use crate::test::run::run;
 
-static EMPTY: Test = Test::new("tests::empty", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
+static EMPTY: TestSpec = TestSpec::new("tests::empty", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
 
 /// A whole test, from its parameters to its end.
 fn test_with<P: FromContext>(body: impl AsyncFn(P) + 'static) {
@@ -268,7 +268,7 @@ fn a_fixture_that_ends_the_transaction_is_named() {
 
 #[test]
 fn a_paused_clock_waits_for_sqlite() {
-    static PAUSED: Test = Test::new("tests::paused", env!("CARGO_MANIFEST_DIR"))
+    static PAUSED: TestSpec = TestSpec::new("tests::paused", env!("CARGO_MANIFEST_DIR"))
         .migrations(Migrations::None)
         .start_paused(tokio::time::pause);
     async fn use_pool(pool: SqlitePool) {

@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Executor, SqlSafeStr};
 
 use super::{Project, USERS, insert, names, open, runtime};
-use crate::spec::{Migrations, Test};
+use crate::spec::{Migrations, TestSpec};
 
 /// Every file that a project's tests have left, but for the lock of its builds.
 fn files(project: &Project) -> Vec<String> {
@@ -102,7 +102,7 @@ fn a_migrator_of_the_users_own_is_run() {
     let project = Project::new(&[USERS]);
     let run = |migrations| {
         let migrator = Migrations::Migrator(Box::leak(Box::new(Migrator::with_migrations(migrations))));
-        let test: &Test = Box::leak(Box::new(Test::new("tests::with_a_migrator", "").migrations(migrator)));
+        let test: &TestSpec = Box::leak(Box::new(TestSpec::new("tests::with_a_migrator", "").migrations(migrator)));
         runtime().block_on(async {
             let mut test = open(project.folder.path(), test).await?;
             test.connection().await?.execute("insert into made values (1)").await.unwrap();

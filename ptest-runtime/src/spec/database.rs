@@ -1,6 +1,6 @@
 //! Databases beside the test's own: declared once per crate, named by their statics.
 
-use crate::spec::{Migrations, Script};
+use crate::spec::{Migrations, SchemaSpec, Script};
 use crate::test::setup::Setup;
 
 /// A database that tests can have beside their own, with a schema and a server of its own.
@@ -9,10 +9,8 @@ use crate::test::setup::Setup;
 /// `#[db(AUDIT)] audit: PgPool`. See `database!` for an example.
 #[derive(Debug)]
 pub struct Database {
-    pub(crate) manifest_dir: &'static str,
-    pub(crate) migrations: Migrations,
-    pub(crate) seed: &'static [Script],
-    pub(crate) setup: Option<&'static Setup>,
+    pub(crate) schema: SchemaSpec,
+    /// The variable that names its server, before `DATABASE_URL` does.
     pub(crate) url: Option<&'static str>,
 }
 
@@ -20,21 +18,21 @@ pub struct Database {
 #[doc(hidden)]
 impl Database {
     pub const fn new(manifest_dir: &'static str) -> Self {
-        Database { manifest_dir, migrations: Migrations::Default, seed: &[], setup: None, url: None }
+        Database { schema: SchemaSpec::new(manifest_dir), url: None }
     }
 
     pub const fn migrations(mut self, migrations: Migrations) -> Self {
-        self.migrations = migrations;
+        self.schema = self.schema.migrations(migrations);
         self
     }
 
     pub const fn seed(mut self, seed: &'static [Script]) -> Self {
-        self.seed = seed;
+        self.schema = self.schema.seed(seed);
         self
     }
 
     pub const fn setup(mut self, setup: &'static Setup) -> Self {
-        self.setup = Some(setup);
+        self.schema = self.schema.setup(setup);
         self
     }
 
