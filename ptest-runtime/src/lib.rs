@@ -5,6 +5,7 @@
 
 mod audit;
 mod config;
+mod engine;
 mod error;
 #[allow(dead_code)]
 mod pg;
@@ -16,12 +17,13 @@ mod sys;
 mod test;
 
 pub use error::{Error, Result};
+pub use pg::{PgUrl, TestDatabase};
 pub use spec::Database;
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
 pub use test::context::Context;
 pub use test::migrator::Migrator;
-pub use test::param::{FromContext, PgUrl, TestDatabase};
+pub use test::param::FromContext;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
 #[doc(hidden)]

@@ -284,3 +284,11 @@ fn what_is_kept_and_printed() {
     assert_eq!(read(&[(KEEP, "failed"), (LOG, "sql")]), (Keep::Failed, true, "cargo test"));
     assert_eq!(read(&[(KEEP, "all"), (GLOBAL_SLOT, "0")]), (Keep::All, false, "cargo nextest run"));
 }
+
+impl Config {
+    /// What a report of a test is made with.
+    pub(crate) fn for_test(keep: Keep) -> Config {
+        let config = from_vars(&[]).unwrap();
+        Config { target_dir: "/app/target/ptest".into(), keep, ..config }
+    }
+}

@@ -13,7 +13,7 @@ use crate::pg::template::TemplateError;
 use crate::schema::migrations::MigrationsError;
 use crate::schema::{ApplyError, Layout};
 use crate::sqlite::SqliteError;
-use crate::test::context::OtherDatabase;
+use crate::test::context::NotOfDraft;
 use crate::test::run::RunError;
 
 /// All of one kind, one below the other.
@@ -79,7 +79,7 @@ fn templates() {
         statement: "CREATE DATABASE …".to_owned(),
         source: QueryError::Db(db_error("53100", "No space left on device")),
     };
-    let other = OtherDatabase { asks: "SQLite", makes: "PostgreSQL" };
+    let other = NotOfDraft::Kind { asks: "SQLite", makes: "PostgreSQL" };
     insta::assert_snapshot!(texts([
         apply(script("42601", "syntax error at or near \"tabel\"")),
         apply(script("42710", "role \"app\" already exists")),
@@ -87,6 +87,7 @@ fn templates() {
         apply(script("53100", "No space left on device")),
         apply(ApplyError::Migrator { tool: "sqlx".to_owned(), source: "migration 3 is missing".into() }),
         apply(ApplyError::Setup { path: "seed::users", source: other.into() }),
+        apply(ApplyError::Setup { path: "seed::users", source: NotOfDraft::Named.into() }),
         apply(ApplyError::Io(broken())),
         TemplateError::Build { name: "ptest_0123456789abcdef_template".to_owned(), source: server() },
         TemplateError::Clone { name: name(), source: server() },

@@ -1,13 +1,20 @@
 //! PostgreSQL, all of it: the server, templates, where a test's database comes from, and the sandbox in it.
 
 pub(crate) mod clone;
+mod draft;
 pub(crate) mod drivers;
+mod housekeeping;
+mod param;
 pub(crate) mod postgres;
 pub(crate) mod reaper;
+mod report;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod single;
 pub(crate) mod slot;
 pub(crate) mod socket;
+mod source;
 pub(crate) mod template;
 pub(crate) mod wire;
+
+pub use param::{PgUrl, TestDatabase};

@@ -1,136 +1,103 @@
-//! The test's PostgreSQL database, of either isolation: where it comes from, and how it is given back.
+//! PostgreSQL as a kind of database: which server and which source a test's comes from, and what is said of it.
 
-use crate::audit::Finding;
+use std::sync::{Arc, OnceLock};
+
+use tokio::runtime::Runtime;
+
+use super::clone::Clones;
+use super::housekeeping::Housekeeping;
+use super::report::{PostgresSection, Snapshot};
+use super::server::{self, Address};
+use super::slot::Slots;
+use super::source::{GivenBack, Held, Reach, Source};
+use super::{draft, drivers};
 use crate::config::Config;
+use crate::engine::{Activity, Closed, Engine, Handle};
 use crate::error::Class;
-use crate::pg::clone::{self, OwnDatabase};
-use crate::pg::sandbox::Options;
-use crate::pg::server::{self, Address};
-use crate::pg::slot::{self, Loss, Opened, Prober, Slot};
 use crate::schema::Schema;
-use crate::spec::{Isolation, TestSpec};
-use crate::test::context::Interrupt;
-use crate::test::report::{self, Scene};
+use crate::spec::{Isolation, Script, TestSpec};
 
 /// The test's PostgreSQL database.
 #[derive(Debug)]
-pub(crate) enum Postgres {
-    /// A leased slot, and the sandbox that is open in it.
-    Slot(Slot, Opened),
-    /// A clone of the test's own.
-    Own(OwnDatabase),
-    /// A template under construction.
-    Template(Address),
+pub(crate) struct Postgres {
+    test: &'static TestSpec,
+    held: Box<dyn Held>,
+    /// What the test was at, where somebody has looked.
+    seen: Arc<OnceLock<Snapshot>>,
 }
 
 impl Postgres {
-    pub(crate) async fn open(test: &'static TestSpec) -> crate::Result<Postgres> {
-        let config = Config::get()?;
-        let schema = Schema::known(&test.schema)?;
-        let postgres = match test.isolation {
-            Isolation::Transaction => {
-                let lease = async |server: &Address| {
-                    slot::lease(server, &schema.owned_by(&server.user), config.slot_hint).await
-                };
-                let slot = on_server(config, test.url(), lease).await?;
-                let options = Options { level: test.level, turn_timeout: test.turn_timeout };
-                let opened = slot.open(options).await?;
-                Postgres::Slot(slot, opened)
-            }
-            Isolation::Database => {
-                let lease =
-                    async |server: &Address| clone::lease(server, &schema.owned_by(&server.user), test.level).await;
-                Postgres::Own(on_server(config, test.url(), lease).await?)
-            }
-        };
-        Ok(postgres)
+    fn new(test: &'static TestSpec, held: Box<dyn Held>) -> Self {
+        Postgres { test, held, seen: Arc::default() }
+    }
+
+    /// A template under construction, for code of the user's that makes it.
+    pub(crate) fn of_draft(address: Address) -> Self {
+        Postgres::new(&crate::test::context::DRAFT, Box::new(draft::Draft(address)))
     }
 
     /// Where clients of the test find its database: in the sandbox, or on the server.
     pub(crate) fn address(&self) -> Address {
-        match self {
-            Postgres::Slot(slot, opened) => Address {
-                endpoint: server::Endpoint::Unix { folder: opened.folder.clone(), port: opened.port },
-                user: slot.server().user.clone(),
-                password: None,
-                single: None,
-                database: slot.database().to_owned(),
-                origin: "the test's sandbox".to_owned(),
-                home: None,
-            },
-            Postgres::Own(own) => own.address(),
-            Postgres::Template(address) => address.clone(),
-        }
-    }
-
-    pub(crate) fn server(&self) -> &Address {
-        match self {
-            Postgres::Slot(slot, _) => slot.server(),
-            Postgres::Own(own) => own.server(),
-            Postgres::Template(address) => address,
-        }
+        self.held.address()
     }
 
     pub(crate) fn name(&self) -> &str {
-        match self {
-            Postgres::Slot(slot, _) => slot.database(),
-            Postgres::Own(own) => own.name(),
-            Postgres::Template(address) => &address.database,
-        }
+        self.held.name()
     }
 
     /// A small number of the test's own.
     pub(crate) async fn number(&self) -> crate::Result<u32> {
-        match self {
-            Postgres::Slot(slot, _) => Ok(slot.number()),
-            Postgres::Own(own) => own.number(Config::get()?.slot_hint).await,
-            Postgres::Template(_) => Ok(0),
-        }
+        self.held.number().await
+    }
+}
+
+impl Engine for Postgres {
+    const NAME: &'static str = "PostgreSQL";
+
+    async fn open(test: &'static TestSpec) -> crate::Result<Self> {
+        let schema = Schema::known(&test.schema)?;
+        let lease = async |server: &Address| lease(server, &schema.owned_by(&server.user), test).await;
+        Ok(Postgres::new(test, on_server(Config::get()?, test.url(), lease).await?))
     }
 
-    pub(crate) fn prober(&self) -> Option<Prober> {
-        match self {
-            Postgres::Slot(slot, _) => Some(slot.prober()),
-            Postgres::Own(_) | Postgres::Template(_) => None,
+    async fn load(&mut self, fixtures: &'static [Script]) -> crate::Result<()> {
+        for fixture in fixtures {
+            drivers::fixture::load(self, fixture).await?;
         }
+        Ok(())
     }
 
-    pub(crate) fn interrupt(&self) -> Option<Interrupt> {
-        match self {
-            Postgres::Slot(slot, _) => Some(Interrupt::Sandbox(slot.prober())),
-            Postgres::Own(own) => Some(Interrupt::Connections(own.stopper())),
-            Postgres::Template(_) => None,
-        }
+    fn handle(&self) -> Option<Arc<dyn Handle>> {
+        Some(Arc::new(PgHandle { reach: self.held.reach()?, seen: Arc::clone(&self.seen) }))
     }
 
-    /// Gives the database back. `scene`: what the test was at, where somebody has looked.
-    pub(crate) fn close(self, test: &TestSpec, failed: bool, scene: Option<Scene>) -> (Vec<Finding>, report::Postgres) {
-        match self {
-            Postgres::Slot(slot, _) => {
-                let mut told = report::Postgres::new(slot.server(), slot.database(), Some(slot.number()));
-                let verdict = slot.close(failed);
-                told.scene = scene.unwrap_or_else(|| Scene::after(verdict.record));
-                told.keep(test, verdict.kept);
-                match verdict.lost {
-                    None if told.kept.is_none() => slot::release(slot),
-                    Some(Loss::Broken(why)) => {
-                        eprintln!("ptest: warning: database {} is given up: {why}", slot.database());
-                    }
-                    _ => {}
-                }
-                (verdict.findings, told)
-            }
-            Postgres::Own(own) => {
-                let mut told = report::Postgres::new(own.server(), own.name(), None);
-                let (leaks, kept) = own.close(failed);
-                told.scene = scene.unwrap_or_else(|| Scene::now(false));
-                told.keep(test, kept);
-                let leaks = leaks.into_iter().filter(|_| !failed);
-                (leaks.map(Finding::of).collect(), told)
-            }
-            Postgres::Template(address) => (Vec::new(), report::Postgres::new(&address, &address.database, None)),
+    fn settle(&mut self, runtime: &Runtime) {
+        self.held.settle(runtime);
+    }
+
+    fn close(self, failed: bool) -> Closed {
+        let Postgres { test, held, seen } = self;
+        let mut section = PostgresSection::new(held.server(), held.name(), held.slot());
+        let mut housekeeping = Housekeeping::of(held.server(), test.isolation);
+        let GivenBack { findings, snapshot, kept, piled_up } = held.close(failed);
+        section.snapshot = seen.get().cloned().or(snapshot).unwrap_or_else(|| Snapshot::now(false));
+        section.keep(test, kept);
+        housekeeping.piled_up = piled_up;
+        Closed {
+            findings,
+            failure: None,
+            section: Box::new(section),
+            housekeeping: Some(Box::new(move || housekeeping.run())),
         }
     }
+}
+
+/// Leases a database from the source that this test and this server have.
+async fn lease(server: &Address, schema: &Schema, test: &TestSpec) -> crate::Result<Box<dyn Held>> {
+    Ok(match test.isolation {
+        Isolation::Transaction => Box::new(Slots::lease(server, schema, test).await?),
+        Isolation::Database => Box::new(Clones::lease(server, schema, test).await?),
+    })
 }
 
 /// Leases something on the server of this process's tests, which is started if it turns out not to run.
@@ -147,5 +114,30 @@ async fn on_server<T>(
             None => Err(error),
         },
         other => other,
+    }
+}
+
+/// Reaches the database, and notes what it has seen there.
+#[derive(Debug)]
+struct PgHandle {
+    reach: Box<dyn Reach>,
+    seen: Arc<OnceLock<Snapshot>>,
+}
+
+impl Handle for PgHandle {
+    fn look(&self, timed_out: bool) {
+        if self.seen.get().is_none()
+            && let Some(snapshot) = self.reach.look(timed_out)
+        {
+            let _ = self.seen.set(snapshot);
+        }
+    }
+
+    fn interrupt(&self) {
+        self.reach.interrupt();
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        self.reach.activity()
     }
 }

@@ -11,13 +11,12 @@
 mod family;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::pg::clone::claim;
 use crate::pg::server::{self, Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
 use crate::pg::template::{PREFIX, is_owner_sql, template_name};
-use crate::sys::is_due;
 use family::{Database, Family, Kind, Note, marked_families};
 
 /// What has not been used for so long is dropped.
@@ -29,28 +28,32 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(5 * 60);
 /// As many statements as the server runs without an answer on the way, for which a client that has gone would have to be there.
 const MOST_AT_ONCE: usize = 32;
 
-/// Where the note begins in a template's comment.
-pub(crate) const UNUSED_SINCE: &str = "; unused since ";
+/// How long a test waits for the reaper.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One reaper runs at a time.
 const LOCK: i64 = 0x7074_6573_7402;
 
-/// Runs the reaper unless it ran a short while ago, as a file in ptest's own folder tells.
-pub(crate) fn start_if_due(server: &Address, target_dir: &Path) {
-    if is_due(target_dir, "reaped", PERIOD) {
-        start(server);
-    }
+/// Runs the reaper, on a thread of its own, which may be killed at any point. Waits for it for a moment: a process that runs
+/// one test ends with it.
+pub(super) fn reap(server: &Address) {
+    let server = server.clone();
+    apart(async move || drop(run(&server).await));
 }
 
-/// Runs the reaper on a thread of its own, for which nobody waits. It may be killed at any point.
-pub(crate) fn start(server: &Address) {
-    let server = server.clone();
-    // Without a thread or a server there is nothing that a test should know: another run will do the work.
-    let _ = std::thread::Builder::new().name("ptest reaper".to_owned()).spawn(move || {
+/// Without a thread or a server there is nothing that a test should know: another run will do the work.
+fn apart(work: impl AsyncFnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("ptest reaper".to_owned());
+    let started = thread.spawn(move || {
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            let _ = runtime.block_on(run(&server));
+            runtime.block_on(work());
         }
+        let _ = done.send(());
     });
+    if started.is_ok() {
+        let _ = is_done.recv_timeout(PATIENCE);
+    }
 }
 
 async fn run(server: &Address) -> Result<(), ServerError> {
@@ -103,7 +106,13 @@ async fn sweep(admin: &mut Admin, fingerprints: &str, unused: Duration) -> Resul
 
 /// Has the server drop what killed tests of a fingerprint left, some of it at least: it does so when this call has returned,
 /// and also when this process ends. Meanwhile that is locked, so nobody else sees to it.
-pub(crate) async fn relieve(server: &Address, fingerprint: &str) -> Result<(), ServerError> {
+pub(super) fn relieve(server: &Address, fingerprint: &str) {
+    let (server, fingerprint) = (server.clone(), fingerprint.to_owned());
+    // The next test will try again.
+    apart(async move || drop(drop_left(&server, &fingerprint).await));
+}
+
+async fn drop_left(server: &Address, fingerprint: &str) -> Result<(), ServerError> {
     let mut admin = Admin::open(server).await?;
     admin.outlive_client().await?;
     let families = families(&mut admin, fingerprint).await?;

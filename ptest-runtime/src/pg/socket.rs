@@ -8,12 +8,11 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::net::UnixListener;
 
-use crate::config::{self, Config};
-use crate::pg::reaper;
+use crate::config;
 use crate::pg::slot::LeaseError;
 use crate::sys;
 
@@ -47,15 +46,8 @@ const NAME: &str = "ptest-";
 impl Socket {
     /// Binds the next socket of this process.
     pub(crate) fn bind() -> Result<(UnixListener, Socket), LeaseError> {
-        static SWEPT: Once = Once::new();
         let folder = folder();
-        let bound = bind_in(&folder);
-        SWEPT.call_once(|| {
-            if Config::get().is_ok_and(|config| sys::is_due(&config.target_dir, "swept", reaper::PERIOD)) {
-                folder.parent().into_iter().for_each(sweep);
-            }
-        });
-        bound.map_err(|source| LeaseError::Socket { folder, source })
+        bind_in(&folder).map_err(|source| LeaseError::Socket { folder, source })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -171,8 +163,12 @@ fn uid(folder: &Path) -> io::Result<u32> {
     Ok(*UID.get_or_init(|| uid))
 }
 
-/// Removes the folders of processes that have gone.
-fn sweep(parent: &Path) {
+/// Removes the folders of sockets whose processes have gone.
+pub(super) fn sweep() {
+    folder().parent().into_iter().for_each(sweep_in);
+}
+
+fn sweep_in(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let (name, folder) = (entry.file_name(), entry.path());
         let number = name.to_str().and_then(|name| name.strip_prefix(NAME)?.parse::<u32>().ok());
@@ -214,12 +210,12 @@ mod tests {
         for other in ["ptest-x", "ptest-", "other"] {
             fs::create_dir(at(other)).unwrap();
         }
-        sweep(parent.path());
+        sweep_in(parent.path());
         assert!(files.iter().all(|file| file.exists()), "all are in use");
 
         let [one, two, three] = held.try_into().unwrap();
         drop((one, three));
-        sweep(parent.path());
+        sweep_in(parent.path());
         let mut left: Vec<_> = fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["other", "ptest-", "ptest-2", "ptest-3", "ptest-x"]);
@@ -232,7 +228,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("ptest-1");
         std::thread::scope(|scope| {
-            let sweeper = scope.spawn(|| (0..2000).for_each(|_| sweep(parent.path())));
+            let sweeper = scope.spawn(|| (0..2000).for_each(|_| sweep_in(parent.path())));
             while !sweeper.is_finished() {
                 let locked = private_folder(&folder).unwrap();
                 File::create(folder.join(".s.PGSQL.1")).expect("nobody else takes the folder");

@@ -7,11 +7,11 @@ use super::history::{self, Dialect};
 use super::migrations::{Migration, MigrationSet, MigrationsError};
 use super::{Schema, Source};
 use crate::error::{Cause, Failure};
+use crate::pg::postgres::Postgres;
 use crate::pg::sandbox;
 use crate::pg::server::{self, Address, Connection, DbError, QueryError, ServerError};
 use crate::test::context::Context;
 use crate::test::migrator::AnyMigrator;
-use crate::test::param;
 use crate::test::setup::Setup;
 
 #[derive(Debug, thiserror::Error)]
@@ -82,14 +82,15 @@ pub(crate) async fn migrate(address: &Address, database: &str, schema: &Schema) 
         }
         Source::Migrator(migrator) => {
             let migrator: &'static dyn AnyMigrator = *migrator;
-            let url = param::url(&under_construction(address, database));
+            let url = server::url(&under_construction(address, database));
             let done = apart(async move || migrator.migrate(&url).await).await;
             done.map_err(|source| ApplyError::Migrator { tool: migrator.name().to_owned(), source })
         }
         Source::Setup(setup) => {
             let setup: &'static Setup = setup;
             let address = under_construction(address, database);
-            let done = apart(async move || (setup.run)(&mut Context::of_postgres_template(address)).await).await;
+            let done =
+                apart(async move || (setup.run)(&mut Context::of_draft(Postgres::of_draft(address))).await).await;
             done.map_err(|source| ApplyError::Setup { path: setup.path, source })
         }
     }

@@ -13,8 +13,8 @@ pub(crate) mod audit;
 #[cfg(test)]
 pub(crate) mod child;
 pub(crate) mod drivers;
+mod engine;
 pub(crate) mod error;
-pub(crate) mod quiet;
 pub(crate) mod script;
 pub(crate) mod slot;
 pub(crate) mod template;

@@ -1,11 +1,15 @@
 //! The life of a test: its databases are opened, its body runs, all is given back. Read [`run`] first.
+//!
+//! Nothing here names a kind of database: see [`engine`](crate::engine).
 
 pub(crate) mod context;
-pub(crate) mod deadline;
-pub(crate) mod kept;
+mod deadline;
 pub(crate) mod migrator;
 pub(crate) mod param;
-pub(crate) mod report;
+mod quiet;
+mod report;
 pub(crate) mod run;
 pub(crate) mod runtime;
 pub(crate) mod setup;
+#[cfg(test)]
+mod tests;

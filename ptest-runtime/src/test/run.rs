@@ -133,7 +133,8 @@ fn finish(cx: Context, outcome: Outcome) -> ExitCode {
     let test = cx.test();
     let failed = has_failed(test, &outcome);
     let message = outcome.as_ref().ok().and_then(|body| body.as_ref().err()).map(|panic| panic_message(&**panic));
-    let Closed { result, report } = cx.close(failed, message.as_deref());
+    let Closed { result, report, housekeeping } = cx.close(failed, message.as_deref());
+    housekeeping.into_iter().for_each(|chore| chore());
     match (outcome, result) {
         (Ok(Ok(_)), Err(error)) if !failed => fail(test, &error, report.failed()),
         (Ok(Ok(code)), closed) => {

@@ -2,7 +2,7 @@
 //!
 //! A paused clock jumps to the next timer whenever the runtime has nothing to do, and a runtime that waits for a
 //! database has nothing to do: without care, a pool's acquire times out while its request is under way. So the jump is
-//! held back until the sandbox has answered everything.
+//! held back until every database has answered everything.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,19 +10,21 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::pg::slot::Prober;
+use crate::engine;
 use crate::spec::{Flavor, TestSpec};
+use crate::test::quiet::Quiet;
 
 /// How long tasks may take to roll back what the body has dropped.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// What holds a paused clock back: the sandboxes to ask, once there are any, and their activity when last asked.
+/// What holds a paused clock back: the databases to ask, once there are any, and their activity when last asked.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct ClockHold {
-    sandboxes: Arc<Mutex<Vec<(Prober, u64)>>>,
-    #[cfg(feature = "sqlx-sqlite")]
-    pub(crate) sqlite: crate::sqlite::quiet::Quiet,
+    asked: Arc<Mutex<Vec<(Database, u64)>>>,
+    quiet: Quiet,
 }
+
+type Database = Arc<dyn engine::Handle>;
 
 /// The runtime of a test.
 pub(crate) fn build(test: &TestSpec, hold: &ClockHold) -> std::io::Result<Runtime> {
@@ -71,35 +73,34 @@ pub(crate) fn settle(runtime: &Runtime, mut waits: impl FnMut() -> bool) {
 }
 
 impl ClockHold {
-    /// Pauses the clock of the current runtime, and holds it back for these sandboxes.
-    pub(crate) fn pause(&self, pause: fn(), sandboxes: Vec<Prober>) {
-        *self.lock() = sandboxes.into_iter().map(|sandbox| (sandbox, 0)).collect();
+    /// Pauses the clock of the current runtime, and holds it back for these databases.
+    pub(crate) fn pause(&self, pause: fn(), databases: Vec<Database>) {
+        if databases.iter().any(|database| database.works_unseen()) {
+            self.quiet.start();
+        }
+        *self.lock() = databases.into_iter().map(|database| (database, 0)).collect();
         pause();
     }
 
     /// Runs the body where its wakings can be seen.
     pub(crate) async fn watch<T>(&self, body: impl Future<Output = T>) -> T {
-        #[cfg(feature = "sqlx-sqlite")]
-        return self.sqlite.watch(body).await;
-        #[cfg(not(feature = "sqlx-sqlite"))]
-        body.await
+        self.quiet.watch(body).await
     }
 
-    /// A blocking task keeps tokio's clock from jumping while it runs. So one is started whenever the sandbox is at work,
+    /// A blocking task keeps tokio's clock from jumping while it runs. So one is started whenever a database is at work,
     /// or has done any since the last time: its answer may not have reached the body yet.
     fn before_park(&self) {
-        #[cfg(feature = "sqlx-sqlite")]
-        self.sqlite.before_park();
-        for (prober, count) in &mut *self.lock() {
-            let Some(activity) = prober.probe() else { continue };
+        self.quiet.before_park();
+        for (database, count) in &mut *self.lock() {
+            let Some(activity) = database.activity() else { continue };
             if !activity.busy && activity.count == *count {
                 continue;
             }
-            let prober = prober.clone();
+            let database = Arc::clone(database);
             *count = activity.count;
             if let Ok(runtime) = Handle::try_current() {
                 runtime.spawn_blocking(move || {
-                    while prober.probe().is_some_and(|activity| activity.busy) {
+                    while database.activity().is_some_and(|activity| activity.busy) {
                         std::thread::sleep(Duration::from_millis(1));
                     }
                 });
@@ -107,7 +108,7 @@ impl ClockHold {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Prober, u64)>> {
-        self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Database, u64)>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,24 +9,33 @@ use super::lease::{self, Leased};
 use super::{clients, idle, restore};
 use crate::audit::Straggler;
 use crate::config::Config;
+use crate::engine::kept::Kept;
+use crate::pg::report::Snapshot;
 use crate::pg::server::{self, Address, Admin, Connection};
 use crate::pg::slot::LeaseError;
 use crate::schema::Schema;
 use crate::spec::Level;
-use crate::test::report::{Kept, Scene};
 
 /// The connections that were still open, and where the database is kept.
 pub(super) type Closed = (Vec<Straggler>, Option<Kept>);
+
+/// What a test is told of the database that is leased to it.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) name: String,
+    /// Killed tests have left too many databases of its template.
+    pub(super) piled_up: bool,
+}
 
 /// What a keeper is told.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Lease a database for a test.
-    Lease { schema: Schema, level: Level, reply: oneshot::Sender<crate::Result<String>> },
+    Lease { schema: Schema, level: Level, reply: oneshot::Sender<crate::Result<Lease>> },
     /// Give the test a number that no other has.
     Number { first: u32, reply: oneshot::Sender<crate::Result<u32>> },
     /// Tell what the test's connections are at.
-    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Scene> },
+    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Snapshot> },
     /// Tell which connections are idle in a transaction.
     OpenTransactions { reply: oneshot::Sender<Vec<Straggler>> },
     /// End the test's connections: its time is up.
@@ -77,11 +86,11 @@ impl Keeper {
                     let _ = reply.send(number);
                 }
                 Order::Look { timed_out, reply } => {
-                    let mut scene = Scene::now(timed_out);
+                    let mut snapshot = Snapshot::now(timed_out);
                     if let Some((admin, leased)) = self.both().await {
-                        scene.look_through(admin, &leased.name).await;
+                        snapshot.look_through(admin, &leased.name).await;
                     }
-                    let _ = reply.send(scene);
+                    let _ = reply.send(snapshot);
                 }
                 Order::OpenTransactions { reply } => {
                     let open = match self.watcher().await {
@@ -107,7 +116,7 @@ impl Keeper {
         self.close(false, None).await;
     }
 
-    async fn lease(&mut self, schema: Schema, level: Level) -> crate::Result<String> {
+    async fn lease(&mut self, schema: Schema, level: Level) -> crate::Result<Lease> {
         let leased = match server::claims(&self.server) {
             None => lease::take(self.admin().await?, schema).await?,
             Some(claims) => {
@@ -122,11 +131,11 @@ impl Keeper {
             }
         };
         self.has_asked = false;
-        lease::relieve(&self.server, &leased).await;
         if level != Level::ReadCommitted {
             lease::set_level(self.admin().await?, &leased, level).await?;
         }
-        Ok(self.leased.insert(leased).name.clone())
+        let leased = self.leased.insert(leased);
+        Ok(Lease { name: leased.name.clone(), piled_up: leased.piled_up })
     }
 
     async fn admin(&mut self) -> crate::Result<&mut Admin> {

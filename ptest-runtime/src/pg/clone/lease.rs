@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::claim::{self, Claim};
 use super::{clients, restore};
 use crate::config::Config;
-use crate::pg::reaper;
+use crate::engine::kept::Kept;
 use crate::pg::server::{Address, Admin, QueryError, Rows, ServerError, quote_ident, quote_literal};
 use crate::pg::slot::{LeaseError, mark_kept, rename};
 use crate::pg::template::{
@@ -16,7 +16,6 @@ use crate::pg::template::{
 use crate::schema::Schema;
 use crate::spec::Level;
 use crate::sys::random;
-use crate::test::report::Kept;
 
 /// How long a server may take to let clients in.
 const STARTING: Duration = Duration::from_secs(30);
@@ -39,7 +38,7 @@ pub(super) struct Leased {
     /// What locks it; `None`: a lock of the server's, with its number.
     pub(super) claim: Option<Claim>,
     /// Whether killed tests have left more than [`MOST_LEFT`].
-    piled_up: bool,
+    pub(super) piled_up: bool,
 }
 
 impl Leased {
@@ -128,14 +127,6 @@ pub(super) async fn take(admin: &mut Admin, schema: Schema) -> crate::Result<Lea
     let mut leased = Leased { name, schema, counted_since: None, claim: None, piled_up };
     make(admin, &mut leased).await?;
     Ok(leased)
-}
-
-/// Where killed tests have left too much, has the server drop it, whatever becomes of this process.
-pub(super) async fn relieve(server: &Address, leased: &Leased) {
-    if leased.piled_up {
-        // The next test will try again.
-        let _ = reaper::relieve(server, &leased.schema.fingerprint).await;
-    }
 }
 
 /// Sets the default of the database's transactions. A spare has none: it goes with the database.

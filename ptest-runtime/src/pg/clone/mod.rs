@@ -25,19 +25,23 @@ mod restore;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::audit::Straggler;
+use crate::audit::{Finding, Straggler};
 use crate::config::Config;
+use crate::engine::Activity;
 use crate::error::Class;
-use crate::pg::reaper;
+use crate::pg::report::Snapshot;
 use crate::pg::server::Address;
 use crate::pg::single::SingleError;
 use crate::pg::slot::LeaseError;
+use crate::pg::source::{GivenBack, Held, Reach, Source};
 use crate::schema::Schema;
-use crate::spec::Level;
-use crate::test::report::{Kept, Scene};
-use keeper::Order;
+use crate::spec::{Level, TestSpec};
+use crate::sys::BoxFuture;
+use crate::test::runtime;
+use keeper::{Lease, Order};
 
 /// A test's own database. Dropping it throws the database away.
 #[derive(Debug)]
@@ -45,19 +49,34 @@ pub(crate) struct OwnDatabase {
     name: String,
     server: Address,
     orders: mpsc::UnboundedSender<Order>,
+    /// The transactions that were open when the body had returned.
+    open: Vec<Straggler>,
+    /// The fingerprint, if killed tests have left too many databases of it.
+    piled_up: Option<String>,
 }
 
-/// Ends the connections of a test, from any thread.
-#[derive(Debug, Clone)]
-pub(crate) struct Stopper(mpsc::UnboundedSender<Order>);
+/// Reaches the connections of a test, from any thread.
+#[derive(Debug)]
+struct Stopper(mpsc::UnboundedSender<Order>);
 
 /// Keepers of this process that hold no database.
 static IDLE: Mutex<Option<HashMap<Address, Vec<mpsc::UnboundedSender<Order>>>>> = Mutex::new(None);
 
+/// Clones of a test's own.
+pub(crate) struct Clones;
+
+impl Source for Clones {
+    type Held = OwnDatabase;
+
+    async fn lease(server: &Address, schema: &Schema, test: &TestSpec) -> crate::Result<OwnDatabase> {
+        lease(server, schema, test.level).await
+    }
+}
+
 /// Leases a clean clone that nobody else has.
 ///
 /// `level` is the default of its transactions.
-pub(crate) async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result<OwnDatabase> {
+async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result<OwnDatabase> {
     if let Some(database) = server.single.clone() {
         return Err(SingleError::Isolation { database, user: server.user.clone() }.into());
     }
@@ -79,64 +98,83 @@ async fn ask(
 ) -> crate::Result<OwnDatabase> {
     let (reply, leased) = oneshot::channel();
     let _ = orders.send(Order::Lease { schema: schema.clone(), level, reply });
-    let name = leased.await.map_err(|_| LeaseError::Gone)??;
-    reaper::start_if_due(server, &Config::get()?.target_dir);
-    Ok(OwnDatabase { name, server: server.clone(), orders })
+    let Lease { name, piled_up } = leased.await.map_err(|_| LeaseError::Gone)??;
+    let piled_up = piled_up.then(|| schema.fingerprint.clone());
+    Ok(OwnDatabase { name, server: server.clone(), orders, open: Vec::new(), piled_up })
 }
 
 impl OwnDatabase {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn server(&self) -> &Address {
-        &self.server
-    }
-
-    /// Where clients of the test find the database: on the server itself.
-    pub(crate) fn address(&self) -> Address {
-        Address { database: self.name.clone(), ..self.server.clone() }
-    }
-
-    /// The smallest number, from `first` on, that no other running test with a database of its own has.
-    pub(crate) async fn number(&self, first: u32) -> crate::Result<u32> {
-        let (reply, number) = oneshot::channel();
-        let _ = self.orders.send(Order::Number { first, reply });
-        number.await.map_err(|_| LeaseError::Gone)?
-    }
-
-    pub(crate) fn stopper(&self) -> Stopper {
-        Stopper(self.orders.clone())
-    }
-
     /// The connections that are idle in a transaction. Blocks the thread of the test, whose body has returned.
-    pub(crate) fn open_transactions(&self) -> Vec<Straggler> {
+    fn open_transactions(&self) -> Vec<Straggler> {
         let (reply, open) = oneshot::channel();
         let _ = self.orders.send(Order::OpenTransactions { reply });
         open.blocking_recv().unwrap_or_default()
     }
+}
 
-    /// Throws the database away, and tells which connections to it were still open. Blocks the thread of the test, whose
-    /// runtime is gone.
-    pub(crate) fn close(self, failed: bool) -> (Vec<Straggler>, Option<Kept>) {
+impl Held for OwnDatabase {
+    fn server(&self) -> &Address {
+        &self.server
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// On the server itself.
+    fn address(&self) -> Address {
+        Address { database: self.name.clone(), ..self.server.clone() }
+    }
+
+    fn number(&self) -> BoxFuture<'_, crate::Result<u32>> {
+        let (reply, number) = oneshot::channel();
+        Box::pin(async move {
+            let first = Config::get()?.slot_hint;
+            let _ = self.orders.send(Order::Number { first, reply });
+            number.await.map_err(|_| LeaseError::Gone)?
+        })
+    }
+
+    fn slot(&self) -> Option<u32> {
+        None
+    }
+
+    fn reach(&self) -> Option<Box<dyn Reach>> {
+        Some(Box::new(Stopper(self.orders.clone())))
+    }
+
+    fn settle(&mut self, runtime: &Runtime) {
+        runtime::settle(runtime, || {
+            self.open = self.open_transactions();
+            !self.open.is_empty()
+        });
+    }
+
+    fn close(self: Box<Self>, failed: bool) -> GivenBack {
         let (reply, closed) = oneshot::channel();
         let orders = self.orders.clone();
         let _ = self.orders.send(Order::Close { failed, reply, orders });
-        closed.blocking_recv().unwrap_or_default()
+        let (leaks, kept) = closed.blocking_recv().unwrap_or_default();
+        let leaks = leaks.into_iter().filter(|_| !failed);
+        let findings = self.open.into_iter().chain(leaks).map(Finding::of).collect();
+        GivenBack { findings, snapshot: None, kept, piled_up: self.piled_up }
     }
 }
 
-impl Stopper {
-    /// What the test's connections are at; `None`: the keeper is gone.
-    pub(crate) fn look(&self, timed_out: bool) -> Option<Scene> {
-        let (reply, scene) = std::sync::mpsc::sync_channel(1);
+impl Reach for Stopper {
+    fn look(&self, timed_out: bool) -> Option<Snapshot> {
+        let (reply, snapshot) = std::sync::mpsc::sync_channel(1);
         self.0.send(Order::Look { timed_out, reply }).ok()?;
-        scene.recv().ok()
+        snapshot.recv().ok()
     }
 
-    /// Ends the connections.
-    pub(crate) fn stop(&self) {
+    fn interrupt(&self) {
         let _ = self.0.send(Order::Stop);
+    }
+
+    /// Its clients are connected to the server itself.
+    fn activity(&self) -> Option<Activity> {
+        None
     }
 }
 

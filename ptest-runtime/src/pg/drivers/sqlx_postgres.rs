@@ -52,7 +52,7 @@ impl FromContext for PgPoolOptions {
 #[diagnostic::do_not_recommend]
 impl FromContext for PgConnectOptions {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        let address = cx.postgres().await?.address();
+        let address = cx.get::<crate::pg::postgres::Postgres>().await?.address();
         let database = address.database.clone();
         Ok(connect_options(&address, &database))
     }

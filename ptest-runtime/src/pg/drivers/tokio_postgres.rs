@@ -2,6 +2,7 @@
 
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::pg::postgres::Postgres;
 use crate::test::context::Context;
 use crate::test::param::FromContext;
 
@@ -19,7 +20,7 @@ impl FromContext for Client {
 #[diagnostic::do_not_recommend]
 impl FromContext for Config {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(config(&cx.postgres().await?.address()))
+        Ok(config(&cx.get::<Postgres>().await?.address()))
     }
 }
 

@@ -5,11 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::UNUSED_SINCE;
+use crate::engine::kept::KEPT;
 use crate::pg::clone::claim::State;
 use crate::pg::server::Rows;
-use crate::pg::template::{KEPT_MARK, MARK, PREFIX};
-use crate::test::kept::KEPT;
+use crate::pg::template::{KEPT_MARK, MARK, PREFIX, UNUSED_SINCE};
 
 /// The databases of one fingerprint, whose template is ptest's beyond doubt.
 #[derive(Debug, Default)]

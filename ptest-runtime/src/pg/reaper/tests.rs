@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::family::{Family, Kind, Note};
-use super::{UNUSED, relieve, sweep};
+use super::{UNUSED, drop_left, sweep};
 use crate::config::Config;
 use crate::pg::server::{self, Address, Admin, Connection, quote_ident, quote_literal};
 use crate::pg::template::{KEPT_MARK, MARK};
@@ -126,7 +126,7 @@ fn what_killed_tests_left_is_dropped_though_nobody_waits() {
         let mut keeper = Connection::open(&server.address, "postgres", &[]).await.unwrap();
         keeper.query("SELECT pg_advisory_lock(42)").await.unwrap();
         let client = server.connect("used_000000000000002b").await;
-        relieve(&server.address, &server.fingerprint).await.unwrap();
+        drop_left(&server.address, &server.fingerprint).await.unwrap();
 
         let alive = ["0", "build_1f_2e", "spare_000000000000002e", "template"];
         let alive = [&alive[..], &["used_000000000000002a", "used_000000000000002b"]].concat();
@@ -216,7 +216,7 @@ fn what_another_user_has_made_stays_and_proves_nothing() {
                 .unwrap();
         }
         server.template().await;
-        relieve(&server.address, &server.fingerprint).await.unwrap();
+        drop_left(&server.address, &server.fingerprint).await.unwrap();
         for _ in 0..2 {
             server.sweep(WEEK).await;
         }

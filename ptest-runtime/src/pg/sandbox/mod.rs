@@ -102,6 +102,7 @@ use signals::Signals;
 use turn::Turns;
 
 use crate::audit::{Finding, Straggler};
+use crate::engine::Activity;
 use crate::spec::Level;
 
 /// How long sessions may take to leave when the test is over; a session that still runs something is cancelled first.
@@ -137,15 +138,6 @@ pub(crate) struct Options {
     pub(crate) level: Level,
     /// How long a session waits for another that is idle in a transaction.
     pub(crate) turn_timeout: Duration,
-}
-
-/// What a sandbox is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Activity {
-    /// The backend works on a message of a client.
-    pub(crate) busy: bool,
-    /// How many messages have been taken from clients.
-    pub(crate) count: u64,
 }
 
 /// What is left of a sandbox.

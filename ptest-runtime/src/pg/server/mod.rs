@@ -8,10 +8,13 @@ mod auth;
 mod connection;
 mod find;
 mod own;
+mod url;
 
 pub(crate) use address::{Address, Endpoint};
 pub(crate) use admin::Admin;
 pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, Stream};
+
+pub(crate) use url::{url, url_of};
 
 pub(crate) use find::{claims, find, is_kept, revive};
 

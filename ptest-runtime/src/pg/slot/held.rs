@@ -11,11 +11,13 @@ use super::acquire::{self, Attempt};
 use super::keeper::Keeper;
 use super::registry::Reserved;
 use crate::audit::Finding;
-use crate::pg::sandbox::{Activity, Lost, Options, Record, Watch};
+use crate::engine::Activity;
+use crate::engine::kept::Kept;
+use crate::pg::report::Snapshot;
+use crate::pg::sandbox::{Lost, Options, Record, Watch};
 use crate::pg::server::Address;
 use crate::pg::single::{self, Turn};
 use crate::schema::Schema;
-use crate::test::report::{Kept, Scene};
 
 /// A leased slot. Dropping it gives the database up: the backend's connection ends, and the server rolls back.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub(super) enum Order {
     /// Tell what the sandbox is at.
     Probe { reply: std::sync::mpsc::SyncSender<Activity> },
     /// Tell what its sessions are at, and, of a test whose time is up, what the server is at.
-    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Scene> },
+    Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Snapshot> },
     /// End its sessions: the test's time is up.
     Interrupt,
     /// End the sandbox: audit, roll back, reset.
@@ -64,10 +66,10 @@ impl Prober {
     }
 
     /// What the sandbox's sessions are at; `None`: it is gone.
-    pub(crate) fn look(&self, timed_out: bool) -> Option<Scene> {
-        let (reply, scene) = std::sync::mpsc::sync_channel(1);
+    pub(crate) fn look(&self, timed_out: bool) -> Option<Snapshot> {
+        let (reply, snapshot) = std::sync::mpsc::sync_channel(1);
         self.0.send(Order::Look { timed_out, reply }).ok()?;
-        scene.recv().ok()
+        snapshot.recv().ok()
     }
 
     /// Ends the sandbox's sessions.

@@ -4,10 +4,10 @@
 //! has died, drops it (see [`clone_into`](crate::pg::template::clone_into)).
 
 use super::detach;
+use crate::engine::kept::Kept;
 use crate::pg::sandbox::{Backend, Lost};
 use crate::pg::server::{Address, Admin, ServerError, quote_ident};
 use crate::pg::template::{KEPT_MARK, kept_name};
-use crate::test::report::Kept;
 
 #[derive(Debug, thiserror::Error)]
 enum KeepError {

@@ -12,12 +12,12 @@ use super::sequences::{Sequences, Which};
 use super::{LeaseError, bloat, detach, keep, locks};
 use crate::audit::Finding;
 use crate::config::Config;
+use crate::pg::report::Snapshot;
 use crate::pg::sandbox::{Backend, Constraints, Lost, Options, Remains, Sandbox};
 use crate::pg::server::{Address, Rows, ServerError};
 use crate::pg::single;
 use crate::pg::socket::Socket;
 use crate::spec::Level;
-use crate::test::report::Scene;
 
 /// How long others may take to leave the database when they have disconnected.
 const LEAVING: Duration = Duration::from_millis(100);
@@ -98,13 +98,13 @@ impl Keeper {
         Ok(opened)
     }
 
-    async fn look(&self, timed_out: bool) -> Scene {
-        let mut scene = Scene::now(timed_out);
-        scene.record = self.sandbox.as_ref().map(|(sandbox, _)| sandbox.record());
+    async fn look(&self, timed_out: bool) -> Snapshot {
+        let mut snapshot = Snapshot::now(timed_out);
+        snapshot.record = self.sandbox.as_ref().map(|(sandbox, _)| sandbox.record());
         if timed_out {
-            scene.look_at_server(&self.server, &self.database).await;
+            snapshot.look_at_server(&self.server, &self.database).await;
         }
-        scene
+        snapshot
     }
 
     async fn close(&mut self, failed: bool) -> Verdict {

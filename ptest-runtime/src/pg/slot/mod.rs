@@ -23,13 +23,14 @@ mod locks;
 mod proof;
 mod registry;
 mod sequences;
+mod source;
 
 pub(crate) use acquire::{Acquired, FENCE, KEY, begin};
 pub(crate) use detach::rename;
-pub(crate) use held::{Loss, Opened, Prober, Slot};
+pub(crate) use held::{Loss, Slot};
 pub(crate) use keep::mark as mark_kept;
-pub(crate) use registry::{lease, release};
 pub(crate) use sequences::restore_sequences_sql;
+pub(crate) use source::Slots;
 
 use crate::error::{Class, Failure};
 use crate::pg::server::{Address, QueryError};

@@ -1,8 +1,9 @@
 //! The building of templates and the cloning of slots: everything that changes the server's list of databases.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::names::{KEPT_MARK, private_name, template_name};
+use super::names::{KEPT_MARK, UNUSED_SINCE, private_name, template_name};
 use super::owner::{self, Standing};
 use super::{TemplateError, facts};
 use crate::pg::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
@@ -13,6 +14,14 @@ const BUILD_LOCK: i64 = 0x7074_6573_7401;
 
 /// How long another backend may take to let go of a database that must be renamed or copied.
 const LET_GO: Duration = Duration::from_secs(10);
+
+/// Whether this process has built a template that nobody has heard of.
+static BUILT: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has built a template since this was last asked.
+pub(crate) fn has_built() -> bool {
+    BUILT.swap(false, Ordering::Relaxed)
+}
 
 /// What the comment of every template begins with: the proof that ptest made it.
 pub(crate) const MARK: &str = "template of ptest";
@@ -65,8 +74,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
                 started.elapsed().as_secs_f64(),
                 schema.source.once()
             ));
-            // Rare, and when old ones fall out of use.
-            crate::pg::reaper::start(admin.address());
+            BUILT.store(true, Ordering::Relaxed);
         }
         // It is ours beyond doubt: this very call made it. Its own error matters more than one of the clean-up.
         Err(_) => discard(admin, &private).await,
@@ -200,7 +208,7 @@ pub(crate) fn copy_settings_sql(template: &str, name: &str) -> String {
 /// on the database, and the facts where they are in the comment. The last one opens it to connections.
 fn settings_sql(template: &str, name: &str) -> String {
     let (from, to) = (quote_literal(template), quote_literal(&quote_ident(name)));
-    let (facts, note) = (quote_literal(facts::NOTED), quote_literal(crate::pg::reaper::UNUSED_SINCE));
+    let (facts, note) = (quote_literal(facts::NOTED), quote_literal(UNUSED_SINCE));
     format!(
         "SELECT statement FROM (\
          SELECT 1, format('REVOKE ALL ON DATABASE %s FROM PUBLIC', {to}) \

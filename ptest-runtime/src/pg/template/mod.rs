@@ -8,9 +8,10 @@ pub(crate) mod facts;
 mod names;
 mod owner;
 
-pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, lock_clone_sql};
+pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, has_built, lock_clone_sql};
 pub(crate) use names::{
-    KEPT_MARK, PREFIX, claimed_name, family_of, kept_name, slot_name, spare_name, template_name, used_name,
+    KEPT_MARK, PREFIX, UNUSED_SINCE, claimed_name, family_of, kept_name, slot_name, spare_name, template_name,
+    used_name,
 };
 pub(crate) use owner::{Standing, has_template_sql, is_owner_sql, is_proven_sql};
 

@@ -27,6 +27,9 @@ pub(crate) fn used_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_used_{number:016x}")
 }
 
+/// Where the note of the reaper begins in a template's comment.
+pub(crate) const UNUSED_SINCE: &str = "; unused since ";
+
 /// The comment of a database that is kept.
 pub(crate) const KEPT_MARK: &str = "kept by ptest for a day";
 

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::{Access, SqliteTest};
 use crate::config::Keep;
-use crate::test::report::Kept;
+use crate::engine::kept::Kept;
 
 /// As much of a test's name as the name of a file can hold.
 const NAME: usize = 150;

@@ -7,6 +7,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use super::SqliteTest;
 use super::script::{self, Failure};
 use crate::error::Cause;
 use crate::pg::drivers::sqlx_migrator;
@@ -55,7 +56,7 @@ async fn build(path: &Path, schema: &Schema, base: Option<&Template>) -> Result<
         Source::Setup(setup) => {
             let setup: &'static Setup = setup;
             let file = path.to_owned();
-            let done = apart(async move || (setup.run)(&mut Context::of_sqlite_template(file)).await).await;
+            let done = apart(async move || (setup.run)(&mut Context::of_draft(SqliteTest::of_draft(file))).await).await;
             done.map_err(|source| SqliteError::Setup { path: setup.path, source })?;
         }
     }

@@ -28,9 +28,10 @@ use crate::audit::{Finding, Straggler};
 use crate::config::Keep;
 use crate::schema::Schema;
 use crate::spec::{Isolation, TestSpec};
-use crate::sqlite::audit::{self, Ending, Witness};
+use crate::sqlite::audit::{Ending, Witness};
 use crate::sqlite::slot::{Journal, Slot};
 use crate::sqlite::{SqliteError, SqliteUrl};
+use crate::test::context::DRAFT;
 
 /// The SQLite database of one test.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ enum Access {
 impl SqliteTest {
     /// Leases a slot of the schema's template, starting at slot `hint`. What the slot's file holds is decided by what the
     /// test asks for first.
-    pub(crate) async fn open(
+    pub(crate) async fn lease(
         test: &'static TestSpec,
         schema: &Schema,
         target_dir: &Path,
@@ -74,8 +75,8 @@ impl SqliteTest {
     }
 
     /// What sets a template up: everything commits.
-    pub(crate) fn of_template(test: &'static TestSpec, path: PathBuf) -> Self {
-        SqliteTest { test, place: Place::Template(path), access: Access::Commits, keeping: Keeping::default() }
+    pub(crate) fn of_draft(path: PathBuf) -> Self {
+        SqliteTest { test: &DRAFT, place: Place::Template(path), access: Access::Commits, keeping: Keeping::default() }
     }
 
     /// One connection: inside ptest's transaction, unless the test has a pool, a URL or `isolation = "database"`.
@@ -138,17 +139,18 @@ impl SqliteTest {
         }
     }
 
-    /// Ends the test's use of the slot, after everything that the test made is gone. `failure` is the message of a body
-    /// that panicked. Gives what the test has left. An error is for the test: it ended ptest's transaction.
-    pub(crate) fn close(self, failure: Option<&str>) -> Result<Option<Finding>, SqliteError> {
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        matches!(self.access, Access::Transaction(_))
+    }
+
+    /// Ends the test's use of the slot, after everything that the test made is gone. Gives what the test has left. An
+    /// error is for the test: it ended ptest's transaction.
+    pub(crate) fn give_back(self) -> Result<Option<Finding>, SqliteError> {
         let Place::Slot(slot) = self.place else { return Ok(None) };
         let Access::Transaction(witness) = &self.access else {
             slot.keep(false);
             return Ok(None);
         };
-        if let Some(hint) = failure.and_then(audit::hint) {
-            eprintln!("ptest: hint: {hint}");
-        }
         let closed = witness.wait_until_closed();
         slot.keep(closed);
         witness.verdict().map(|()| match closed {

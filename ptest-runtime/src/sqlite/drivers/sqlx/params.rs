@@ -12,21 +12,21 @@ use crate::test::param::FromContext;
 #[diagnostic::do_not_recommend]
 impl FromContext for SqliteConnection {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(cx.sqlite().await?.connection().await?)
+        Ok(cx.get::<SqliteTest>().await?.connection().await?)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl FromContext for PoolConnection<Sqlite> {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(cx.sqlite().await?.pool_connection().await?)
+        Ok(cx.get::<SqliteTest>().await?.pool_connection().await?)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl FromContext for SqlitePool {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(cx.sqlite().await?.pool().await?)
+        Ok(cx.get::<SqliteTest>().await?.pool().await?)
     }
 }
 
@@ -40,13 +40,13 @@ impl FromContext for SqlitePoolOptions {
 #[diagnostic::do_not_recommend]
 impl FromContext for SqliteConnectOptions {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(cx.sqlite().await?.connect_options("`SqliteConnectOptions`").await?)
+        Ok(cx.get::<SqliteTest>().await?.connect_options("`SqliteConnectOptions`").await?)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl FromContext for SqliteUrl {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(cx.sqlite().await?.url().await?)
+        Ok(cx.get::<SqliteTest>().await?.url().await?)
     }
 }

@@ -66,7 +66,7 @@ impl Project {
             (test, value)
         });
         drop(runtime);
-        (value, test.close(None).map(drop))
+        (value, test.give_back().map(drop))
     }
 
     /// A test that must not be told anything.
@@ -107,7 +107,7 @@ fn test_in(folder: &Path, fixtures: &'static [Script]) -> &'static TestSpec {
 async fn open(folder: &Path, test: &'static TestSpec) -> crate::Result<SqliteTest> {
     let target_dir = folder.join("ptest");
     let schema = Schema::of(&test.schema, &target_dir)?;
-    Ok(SqliteTest::open(test, &schema, &target_dir, 0).await?)
+    Ok(SqliteTest::lease(test, &schema, &target_dir, 0).await?)
 }
 
 /// Opens a test in a child, which runs in the project's folder.

@@ -106,7 +106,7 @@ fn a_migrator_of_the_users_own_is_run() {
         runtime().block_on(async {
             let mut test = open(project.folder.path(), test).await?;
             test.connection().await?.execute("insert into made values (1)").await.unwrap();
-            Ok::<_, crate::Error>(test.close(None)?)
+            Ok::<_, crate::Error>(test.give_back()?)
         })
     };
     run(vec![migration(1, "create table made (x)")]).unwrap();

@@ -1,4 +1,4 @@
-//! A paused clock, while the test's database is a library: no request can be seen on its way, so the clock jumps only
+//! A paused clock, while a database of the test is a library: no request can be seen on its way, so the clock jumps only
 //! when nothing has woken the test for a while.
 //!
 //! The wait is the runtime's own thread's, before it parks: tokio does not let the clock jump when it was woken since.
@@ -15,8 +15,8 @@ use tokio::runtime::Handle;
 /// How often to look whether a task was woken; of the body itself ptest is told.
 const STEP: Duration = Duration::from_micros(200);
 
-/// As many looks take many times as long as SQLite does to answer. The clock may jump before a slower statement has ended. It is
-/// the price of every jump. Looks and not time, for on a busy machine SQLite's thread waits for its turn, as this one does.
+/// As many looks take many times as long as such a library does to answer. The clock may jump before a slower statement has ended. It is
+/// the price of every jump. Looks and not time, for on a busy machine the library's thread waits for its turn, as this one does.
 const LOOKS: u32 = 50;
 
 /// Holds the clock of one runtime back, once it is told to.

@@ -1,4 +1,4 @@
-//! The scene: what a test was at when it failed, or when its time was up.
+//! The snapshot: what a test was at when it failed, or when its time was up.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::pg::server::{Address, Admin, quote_literal};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
-pub(crate) struct Scene {
+pub(crate) struct Snapshot {
     pub(super) at: Instant,
     pub(super) timed_out: bool,
     /// What the sessions of a sandbox said; `None`: there was no sandbox.
@@ -34,14 +34,14 @@ pub(super) struct Process {
     pub(super) elsewhere: Option<String>,
 }
 
-impl Scene {
-    pub(crate) fn now(timed_out: bool) -> Scene {
-        Scene { at: Instant::now(), timed_out, record: None, processes: Vec::new() }
+impl Snapshot {
+    pub(crate) fn now(timed_out: bool) -> Snapshot {
+        Snapshot { at: Instant::now(), timed_out, record: None, processes: Vec::new() }
     }
 
     /// Of a test whose sandbox has ended.
-    pub(crate) fn after(record: Record) -> Scene {
-        Scene { record: Some(record), ..Scene::now(false) }
+    pub(crate) fn after(record: Record) -> Snapshot {
+        Snapshot { record: Some(record), ..Snapshot::now(false) }
     }
 
     /// Whether the test is known to have run nothing.

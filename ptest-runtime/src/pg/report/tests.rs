@@ -3,32 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::scene::Process;
+use super::snapshot::Process;
 use super::*;
-use crate::config::ServerChoice;
+use crate::config::Keep;
 use crate::pg::sandbox::{Entry, Failure, Record, Said, SessionState, Text};
 
-static TEST: TestSpec = TestSpec::new("app::users::registers_twice", "/app");
-
-fn config(keep: Keep) -> &'static Config {
-    Box::leak(Box::new(Config {
-        server: ServerChoice::Own,
-        single_database: None,
-        pg_bin: None,
-        data_dir: None,
-        path: None,
-        idle_timeout: None,
-        target_dir: "/app/target/ptest".into(),
-        slot_hint: 0,
-        runner: "cargo test",
-        keep,
-        log_sql: false,
-        audit: crate::audit::Severities::new(),
-    }))
-}
-
-fn shown(report: &Report, keep: Keep) -> String {
-    Shown { report, failed: true, config: Some(config(keep)) }.to_string()
+fn shown(section: &PostgresSection, keep: Keep) -> String {
+    let config = Config::for_test(keep);
+    let shown = Shown { test: "users::registers_twice", failed: true, config: &config };
+    fmt::from_fn(|f| section.write(f, &shown)).to_string()
 }
 
 fn said(sql: &str, bind: &[u8]) -> Arc<Said> {
@@ -48,14 +31,14 @@ fn entry(session: u32, sql: &str, started: Instant) -> Entry {
     }
 }
 
-fn postgres(slot: Option<u32>, scene: Scene) -> Report {
+fn postgres(slot: Option<u32>, snapshot: Snapshot) -> PostgresSection {
     let server =
         Address::from_url("postgres://postgres@%2Fapp%2Ftarget%2Fptest%2Fserver:5433/postgres", "test").unwrap();
     let database = match slot {
         Some(_) => "ptest_0123456789abcdef_0",
         None => "ptest_0123456789abcdef_used_00000000000000ff",
     };
-    Report { postgres: Some(Postgres { scene, ..Postgres::new(&server, database, slot) }), ..Report::new(&TEST) }
+    PostgresSection { snapshot, ..PostgresSection::new(&server, database, slot) }
 }
 
 fn statements() -> Record {
@@ -99,23 +82,22 @@ fn statements() -> Record {
 
 #[test]
 fn of_a_test_that_failed() {
-    insta::assert_snapshot!(shown(&postgres(Some(0), Scene::after(statements())), Keep::None));
+    insta::assert_snapshot!(shown(&postgres(Some(0), Snapshot::after(statements())), Keep::None));
 }
 
 #[test]
 fn of_a_test_whose_database_is_kept() {
-    let mut report = postgres(Some(0), Scene::after(Record { forgotten: 100, ..statements() }));
-    let kept = |report: &mut Report, kept| report.postgres.as_mut().unwrap().kept = Some(kept);
-    kept(&mut report, Kept::As("ptest_0123456789abcdef_kept_000000000000002a".to_owned()));
+    let mut report = postgres(Some(0), Snapshot::after(Record { forgotten: 100, ..statements() }));
+    report.kept = Some(Kept::As("ptest_0123456789abcdef_kept_000000000000002a".to_owned()));
     let as_name = shown(&report, Keep::Failed);
-    kept(&mut report, Kept::Not("permission denied (SQLSTATE 42501)".to_owned()));
+    report.kept = Some(Kept::Not("permission denied (SQLSTATE 42501)".to_owned()));
     let last = shown(&report, Keep::Failed).lines().last().unwrap().to_owned();
     insta::assert_snapshot!(format!("{as_name}\n{last}"));
 }
 
 #[test]
 fn of_a_test_that_ran_nothing() {
-    insta::assert_snapshot!(shown(&postgres(Some(0), Scene::after(Record::default())), Keep::None));
+    insta::assert_snapshot!(shown(&postgres(Some(0), Snapshot::after(Record::default())), Keep::None));
 }
 
 fn process(pid: &str, state: &str, query: &str) -> Process {
@@ -156,8 +138,8 @@ fn of_a_test_whose_time_was_up() {
         elsewhere: Some("postgres".to_owned()),
         ..process("4712", "idle in transaction", "lock table pg_authid")
     };
-    let scene = Scene { at, timed_out: true, record: Some(record), processes: vec![ours, blocker] };
-    insta::assert_snapshot!(shown(&postgres(Some(0), scene), Keep::None));
+    let snapshot = Snapshot { at, timed_out: true, record: Some(record), processes: vec![ours, blocker] };
+    insta::assert_snapshot!(shown(&postgres(Some(0), snapshot), Keep::None));
 }
 
 #[test]
@@ -168,19 +150,8 @@ fn of_a_test_with_a_database_of_its_own() {
         blocked_by: "4713".to_owned(),
         ..process("4714", "active", "select count(*)\n  from users where password = 'hunter2'")
     };
-    let scene = Scene { processes: vec![idle, waits], ..Scene::now(true) };
-    let one = shown(&postgres(None, scene), Keep::None);
-    let none = shown(&postgres(None, Scene::now(false)), Keep::None);
+    let snapshot = Snapshot { processes: vec![idle, waits], ..Snapshot::now(true) };
+    let one = shown(&postgres(None, snapshot), Keep::None);
+    let none = shown(&postgres(None, Snapshot::now(false)), Keep::None);
     insta::assert_snapshot!(format!("{one}\n{none}"));
-}
-
-#[cfg(feature = "sqlx-sqlite")]
-#[test]
-fn of_a_test_on_sqlite() {
-    let of = |kept, keep| {
-        let sqlite = Sqlite { path: "/app/target/ptest/sqlite/0123456789abcdef/0-1.sqlite".into(), kept };
-        shown(&Report { sqlite: Some(sqlite), ..Report::new(&TEST) }, keep)
-    };
-    let kept = Kept::As("/app/target/ptest/kept/users.registers_twice_2a.sqlite".to_owned());
-    insta::assert_snapshot!(format!("{}\n{}", of(None, Keep::None), of(Some(kept), Keep::Failed)));
 }

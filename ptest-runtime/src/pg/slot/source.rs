@@ -1,0 +1,110 @@
+//! Slots as a source of databases: the search for one, and the sandbox in it.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+
+use super::held::{Opened, Prober, Slot};
+use super::{Loss, registry};
+use crate::config::Config;
+use crate::engine::Activity;
+use crate::pg::report::Snapshot;
+use crate::pg::sandbox::Options;
+use crate::pg::server::{Address, Endpoint};
+use crate::pg::source::{GivenBack, Held, Reach, Source};
+use crate::schema::Schema;
+use crate::spec::TestSpec;
+use crate::sys::BoxFuture;
+use crate::test::runtime;
+
+/// Numbered clones, each of one test at a time.
+pub(crate) struct Slots;
+
+/// A leased slot, and the sandbox that is open in it.
+#[derive(Debug)]
+pub(crate) struct HeldSlot {
+    slot: Slot,
+    opened: Opened,
+}
+
+impl Source for Slots {
+    type Held = HeldSlot;
+
+    async fn lease(server: &Address, schema: &Schema, test: &TestSpec) -> crate::Result<HeldSlot> {
+        let slot = registry::lease(server, schema, Config::get()?.slot_hint).await?;
+        let options = Options { level: test.level, turn_timeout: test.turn_timeout };
+        let opened = slot.open(options).await?;
+        Ok(HeldSlot { slot, opened })
+    }
+}
+
+impl Held for HeldSlot {
+    fn server(&self) -> &Address {
+        self.slot.server()
+    }
+
+    fn name(&self) -> &str {
+        self.slot.database()
+    }
+
+    fn address(&self) -> Address {
+        Address {
+            endpoint: Endpoint::Unix { folder: self.opened.folder.clone(), port: self.opened.port },
+            user: self.slot.server().user.clone(),
+            password: None,
+            single: None,
+            database: self.slot.database().to_owned(),
+            origin: "the test's sandbox".to_owned(),
+            home: None,
+        }
+    }
+
+    fn number(&self) -> BoxFuture<'_, crate::Result<u32>> {
+        Box::pin(async { Ok(self.slot.number()) })
+    }
+
+    fn slot(&self) -> Option<u32> {
+        Some(self.slot.number())
+    }
+
+    fn reach(&self) -> Option<Box<dyn Reach>> {
+        Some(Box::new(self.slot.prober()))
+    }
+
+    fn settle(&mut self, runtime: &Runtime) {
+        let watch = Arc::clone(&self.opened.watch);
+        watch.body_is_over();
+        runtime::settle(runtime, || watch.is_in_turn());
+    }
+
+    fn close(self: Box<Self>, failed: bool) -> GivenBack {
+        let verdict = self.slot.close(failed);
+        match verdict.lost {
+            None if verdict.kept.is_none() => registry::release(self.slot),
+            Some(Loss::Broken(why)) => {
+                eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+            }
+            _ => {}
+        }
+        GivenBack {
+            findings: verdict.findings,
+            snapshot: Some(Snapshot::after(verdict.record)),
+            kept: verdict.kept,
+            piled_up: None,
+        }
+    }
+}
+
+impl Reach for Prober {
+    fn look(&self, timed_out: bool) -> Option<Snapshot> {
+        Prober::look(self, timed_out)
+    }
+
+    fn interrupt(&self) {
+        Prober::interrupt(self);
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        self.probe()
+    }
+}
