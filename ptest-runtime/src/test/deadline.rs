@@ -1,6 +1,8 @@
 //! The deadline of a test: wall time since its body began, measured on a thread of its own, whatever the body's clock
 //! says. What comes before the body, such as the first start of a server, is no fault of the test's.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Deadline {
     begin: Sender<()>,
     passed: oneshot::Receiver<()>,
+    is_late: Arc<AtomicBool>,
 }
 
 impl Deadline {
@@ -23,14 +26,18 @@ impl Deadline {
     ) -> std::io::Result<Deadline> {
         let (begin, begun) = channel::<()>();
         let (pass, passed) = oneshot::channel();
+        let is_late = Arc::new(AtomicBool::new(false));
+        let late = Arc::clone(&is_late);
         std::thread::Builder::new().name("ptest deadline".to_owned()).spawn(move || {
             if begun.recv().is_ok() && begun.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                // First: a body may end while it is looked at.
+                late.store(true, Ordering::Relaxed);
                 look();
                 let _ = pass.send(());
                 interrupt();
             }
         })?;
-        Ok(Deadline { begin, passed })
+        Ok(Deadline { begin, passed, is_late })
     }
 
     /// What starts the clock, when it is sent something.
@@ -48,7 +55,7 @@ impl Deadline {
     }
 
     /// Whether the time is up.
-    pub(crate) fn has_passed(&mut self) -> bool {
-        self.passed.try_recv().is_ok()
+    pub(crate) fn has_passed(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
     }
 }

@@ -88,7 +88,7 @@ fn live(
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| body(cx, &runtime, deadline.as_mut())));
     // A body that blocks its thread is not stopped, but told.
-    let late = deadline.is_some_and(|mut deadline| deadline.has_passed());
+    let late = deadline.is_some_and(|deadline| deadline.has_passed());
     let outcome = match outcome {
         Ok(Ok(_)) if late => Err(timeout(test)),
         Ok(result) => result.map(Ok),

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -110,6 +111,8 @@ struct FakeHandle(String, Log);
 impl Handle for FakeHandle {
     fn look(&self, timed_out: bool) {
         self.1.note(format!("{}: looked at{}", self.0, if timed_out { ", late" } else { "" }));
+        // A server takes its time to answer.
+        std::thread::sleep(Duration::from_millis(20));
     }
 
     fn interrupt(&self) {

@@ -105,8 +105,8 @@ fn a_body_that_waits_for_too_long_is_looked_at_interrupted_and_dropped() {
     assert!(at("a: opened") < at("a: looked at, late"));
 }
 
-#[test]
-fn a_body_that_blocks_its_thread_is_told_and_then_fails() {
+/// Runs a body that blocks its thread until this is noted, past its deadline.
+fn blocks_until(noted: &str) -> Vec<String> {
     static SHORT: TestSpec = TestSpec::new("app::short", "/app").timeout_ms(20);
     let log = fakes(Fails::Nowhere);
     let outcome = outcome(|| {
@@ -120,7 +120,7 @@ fn a_body_that_blocks_its_thread_is_told_and_then_fails() {
                 })
             },
             |()| {
-                while !log.has("a: interrupted") {
+                while !log.has(noted) {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 ExitCode::SUCCESS
@@ -128,7 +128,17 @@ fn a_body_that_blocks_its_thread_is_told_and_then_fails() {
         )
     });
     assert!(outcome.unwrap_err().contains("the test did not end within 20ms"));
-    assert_eq!(log.all()[..3], ["a: opened", "a: looked at, late", "a: interrupted"]);
+    log.all()
+}
+
+#[test]
+fn a_body_that_blocks_its_thread_is_told_and_then_fails() {
+    assert_eq!(blocks_until("a: interrupted")[..3], ["a: opened", "a: looked at, late", "a: interrupted"]);
+}
+
+#[test]
+fn a_body_that_ends_while_it_is_looked_at_is_late() {
+    assert_eq!(blocks_until("a: looked at, late")[..2], ["a: opened", "a: looked at, late"]);
 }
 
 #[test]
