@@ -62,9 +62,9 @@ pub(crate) async fn migrate(address: &Address, database: &str, schema: &Schema) 
             let set = schema.read(folder)?;
             #[cfg(feature = "sqlx-postgres")]
             if set.layout == super::layout::Layout::Sqlx {
-                use crate::pg::drivers::sqlx_postgres;
-                let migrator = crate::pg::drivers::sqlx_migrator::migrator(&set, &folder.sqlx);
-                return match sqlx_postgres::migrate(sqlx_postgres::connect_options(address, database), &migrator).await
+                use crate::pg::drivers::{sqlx_migrator, sqlx_postgres};
+                let migrator = sqlx_migrator::migrator(&set, &folder.sqlx);
+                return match sqlx_migrator::migrate(sqlx_postgres::connect_options(address, database), &migrator).await
                 {
                     Err((error, Some(version))) => Err(locate(address, database, &set, &version, error).await),
                     other => other.map_err(|(error, _)| of_sqlx(error)),

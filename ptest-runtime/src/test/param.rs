@@ -26,10 +26,10 @@ use crate::test::context::Context;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a `#[ptest::db_test]` function",
     label = "not a database type that ptest knows",
-    note = "with the feature `sqlx-postgres`: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`",
-    note = "with the feature `sqlx-sqlite`: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`, `ptest::SqliteUrl`",
-    note = "with the feature `deadpool-postgres`: `deadpool_postgres::Pool`, `deadpool_postgres::Client`",
-    note = "with the feature `tokio-postgres`: `tokio_postgres::Client`, `tokio_postgres::Config`",
+    note = "of sqlx, for PostgreSQL: `PgPool`, `PoolConnection<Postgres>`, `&mut PgConnection`, `Transaction<'static, Postgres>`, or the pair `PgPoolOptions, PgConnectOptions`; those of sqlx 0.9 with ptest's feature `sqlx-postgres`, those of sqlx 0.8 with `sqlx-08-postgres`",
+    note = "of sqlx, for SQLite: `SqlitePool`, `PoolConnection<Sqlite>`, `&mut SqliteConnection`, or the pair `SqlitePoolOptions, SqliteConnectOptions`; those of sqlx 0.9 with `sqlx-sqlite`",
+    note = "of others: `tokio_postgres` 0.7 `Client` and `Config` with the feature `tokio-postgres`; `deadpool_postgres` 0.14 `Pool` and `Client` with `deadpool-postgres`; `bb8::Pool` of bb8-postgres 0.9 with `bb8-postgres`; `postgres` 0.19 `Client` with `postgres`; `diesel` 2 `PgConnection` and `r2d2::Pool` with `diesel`; `diesel_async` 0.9 `AsyncPgConnection` with `diesel-async`; `sea_orm` 2 `DatabaseConnection` with `sea-orm`",
+    note = "a type of another version is another type: `cargo tree -i <crate>` lists the versions in this build",
     note = "always: `ptest::PgUrl`, `ptest::TestDatabase`, and your own types that implement `ptest::FromContext`"
 )]
 pub trait FromContext: Sized {

@@ -1,10 +1,13 @@
-//! The migrator of sqlx: one of the user's, and one that is made of the migrations that ptest has read.
+//! The migrator that sqlx would make of the migrations that ptest has read.
 
 use std::collections::BTreeSet;
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+#[cfg(feature = "sqlx-postgres")]
+use sqlx::{ConnectOptions, Connection, migrate::MigrateError, postgres::PgConnectOptions};
 
+#[cfg(feature = "sqlx-postgres")]
 use crate::error::Cause;
 use crate::schema::migrations::MigrationSet;
 use crate::schema::settings::SqlxSettings;
@@ -38,31 +41,18 @@ pub(crate) fn migrator(set: &MigrationSet, settings: &SqlxSettings) -> Migrator 
     migrator
 }
 
-impl crate::Migrator for Migrator {
-    fn name(&self) -> &str {
-        "sqlx"
-    }
-
-    fn fingerprint(&self) -> String {
-        let mut text = format!("{:?} {} {:?}", self.table_name, self.no_tx, self.create_schemas);
-        for migration in self.iter().filter(|migration| migration.migration_type.is_up_migration()) {
-            // A checksum may leave out characters that change what the statements do.
-            let length = migration.sql.as_str().len();
-            let Migration { version, description, checksum, no_tx, .. } = migration;
-            text += &format!("\n{version} {no_tx} {description:?} {checksum:02x?} {length}");
-        }
-        text
-    }
-
-    async fn migrate(&self, url: &str) -> Result<(), Cause> {
-        #[cfg(feature = "sqlx-postgres")]
-        if url.starts_with("postgres") {
-            return super::sqlx_postgres::migrate(url.parse()?, self).await.map_err(|(error, _)| error);
-        }
-        #[cfg(feature = "sqlx-sqlite")]
-        if url.starts_with("sqlite") {
-            return Ok(crate::sqlite::drivers::run_migrator(url.parse()?, self).await?);
-        }
-        Err(format!("the migrator of sqlx on this database needs another feature of ptest: {url}").into())
-    }
+/// Applies a migrator; an error comes with the version that failed.
+#[cfg(feature = "sqlx-postgres")]
+pub(crate) async fn migrate(options: PgConnectOptions, migrator: &Migrator) -> Result<(), (Cause, Option<String>)> {
+    let unexpected = |e: sqlx::Error| (e.into(), None);
+    let mut connection = options.connect().await.map_err(unexpected)?;
+    let result = migrator.run_direct(None, &mut connection, false).await;
+    connection.close().await.map_err(unexpected)?;
+    result.map_err(|error| {
+        let version = match &error {
+            MigrateError::ExecuteMigration(_, version) => Some(version.to_string()),
+            _ => None,
+        };
+        (error.into(), version)
+    })
 }

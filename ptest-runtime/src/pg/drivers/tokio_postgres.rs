@@ -3,6 +3,7 @@
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::pg::postgres::Postgres;
+use crate::pg::server::{Address, Endpoint};
 use crate::test::context::Context;
 use crate::test::param::FromContext;
 
@@ -20,20 +21,8 @@ impl FromContext for Client {
 #[diagnostic::do_not_recommend]
 impl FromContext for Config {
     async fn from_context(cx: &mut Context) -> crate::Result<Self> {
-        Ok(config(&cx.get::<Postgres>().await?.address()))
+        let mut config = Config::new();
+        super::configure!(config, &cx.get::<Postgres>().await?.address());
+        Ok(config)
     }
-}
-
-fn config(address: &crate::pg::server::Address) -> Config {
-    use crate::pg::server::Endpoint;
-    let mut config = Config::new();
-    config.user(&address.user).dbname(&address.database);
-    if let Some(password) = &address.password {
-        config.password(password);
-    }
-    match &address.endpoint {
-        Endpoint::Unix { folder, port } => config.host_path(folder).port(*port),
-        Endpoint::Tcp { host, port } => config.host(host).port(*port),
-    };
-    config
 }

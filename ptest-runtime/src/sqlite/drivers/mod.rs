@@ -3,4 +3,3 @@
 mod sqlx;
 
 pub(crate) use self::sqlx::SqliteTest;
-pub(crate) use self::sqlx::run_migrator;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::SqliteTest;
@@ -107,12 +107,6 @@ async fn migrate(conn: &mut SqliteConnection, schema: &Schema, folder: &Folder) 
         Layout::Sqlx => run_files(conn, &sqlx_migrator::migrator(&set, &folder.sqlx), &set.migrations).await,
         Layout::Diesel | Layout::Refinery | Layout::Dbmate | Layout::Numbered => run_scripts(conn, &set).await,
     }
-}
-
-/// Applies a migrator of the user's.
-pub(crate) async fn run_migrator(options: SqliteConnectOptions, migrator: &Migrator) -> Result<(), SqliteError> {
-    let path = options.get_filename().to_owned();
-    with_connection(&path, async |conn| run_files(conn, migrator, &[]).await).await
 }
 
 /// Applies sqlx's migrations, so that the application's own migrator finds nothing to do. `files` are where they were

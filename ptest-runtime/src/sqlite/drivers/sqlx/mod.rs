@@ -11,8 +11,6 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use migrate::run_migrator;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
