@@ -4,9 +4,13 @@
 pub use ptest_macros::database;
 #[doc = include_str!("db_test.md")]
 pub use ptest_macros::db_test;
+#[doc = include_str!("lease.md")]
+pub use ptest_macros::lease;
 #[cfg(feature = "sqlx-sqlite")]
 pub use ptest_runtime::SqliteUrl;
-pub use ptest_runtime::{Context, Database, Error, FromContext, Migrator, PgUrl, Result, TestDatabase};
+pub use ptest_runtime::{
+    BlockingLease, Context, Database, Error, FromContext, Lease, Mark, Migrator, PgUrl, Result, TestDatabase,
+};
 
 pub mod guide;
 

@@ -112,8 +112,7 @@ pub(crate) enum Flavor {
 
 impl Parse for Args {
     fn parse(input: ParseStream) -> Result<Self> {
-        let given = Given::parse(input)?;
-        combined(given.conflicts(FEATURES)).map_or(Ok(given.args), Err)
+        Given::parse(input)?.checked()
     }
 }
 
@@ -145,6 +144,16 @@ impl Given {
             input.parse::<Option<Token![,]>>()?;
         }
         combined(errors).map_or(Ok(given), Err)
+    }
+
+    /// The arguments, if they go together.
+    pub(crate) fn checked(self) -> Result<Args> {
+        combined(self.conflicts(FEATURES)).map_or(Ok(self.args), Err)
+    }
+
+    /// What was given, in the user's order.
+    pub(crate) fn names(&self) -> &[Ident] {
+        &self.names
     }
 
     fn argument(&mut self, input: ParseStream) -> Result<()> {

@@ -21,7 +21,7 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
         true => (None, Some(quote!(;))),
         false => (Some(quote!(-> ::std::process::ExitCode)), None),
     };
-    let test = test(args, item);
+    let test = test(args, &item.sig.ident.to_string(), item.should_panic().as_ref());
     let run = run(&args.krate, item, params);
     let cases: Vec<TokenStream> = names(params).zip(params).filter_map(|(name, param)| param.case(&name)).collect();
     // Who fills them makes the tests.
@@ -39,6 +39,16 @@ pub(crate) fn expand(args: &Args, item: &Item, params: &[Param]) -> TokenStream 
             }
         }
     }
+}
+
+/// A lease: the same static, and a value in the place of a call.
+pub(crate) fn lease(args: &Args) -> TokenStream {
+    let krate = &args.krate;
+    let test = test(args, "lease", None::<&LitStr>);
+    quote! {{
+        #test
+        #krate::Lease::of(&__TEST)
+    }}
 }
 
 /// A function with mistakes: the errors, and the function, so that what it uses does not become unused as well.
@@ -66,9 +76,8 @@ pub(crate) fn unparsed(error: &Error, tokens: TokenStream) -> TokenStream {
 }
 
 /// The static that describes the test, with only those arguments that were given.
-fn test(args: &Args, item: &Item) -> TokenStream {
+fn test(args: &Args, name: &str, should_panic: Option<&impl ToTokens>) -> TokenStream {
     let Args { krate, fixtures, isolation, flavor, worker_threads, .. } = args;
-    let name = item.sig.ident.to_string();
     let private = quote!(#krate::__private);
 
     let schema = schema(args);
@@ -109,7 +118,7 @@ fn test(args: &Args, item: &Item) -> TokenStream {
         quote!(.flavor(#private::Flavor::#flavor))
     });
     let start_paused = (args.start_paused == Some(true)).then(|| quote!(.start_paused(#private::pause)));
-    let should_panic = item.should_panic().map(|expected| quote!(.should_panic(#expected)));
+    let should_panic = should_panic.map(|expected| quote!(.should_panic(#expected)));
 
     quote! {
         static __TEST: #private::TestSpec = #private::TestSpec::new(

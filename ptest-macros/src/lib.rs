@@ -9,6 +9,7 @@ mod database;
 mod expand;
 mod fixtures;
 mod item;
+mod lease;
 mod similar;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use quote::ToTokens;
 use crate::args::Args;
 use crate::database::Database;
 use crate::item::Item;
+use crate::lease::Lease;
 
 #[expect(missing_docs, reason = "documented where `ptest` re-exports it")]
 #[proc_macro_attribute]
@@ -32,6 +34,15 @@ pub fn db_test(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> 
 pub fn database(args: proc_macro::TokenStream) -> proc_macro::TokenStream {
     match syn::parse2::<Database>(args.into()) {
         Ok(database) => database.into_token_stream().into(),
+        Err(error) => error.into_compile_error().into(),
+    }
+}
+
+#[expect(missing_docs, reason = "documented where `ptest` re-exports it")]
+#[proc_macro]
+pub fn lease(args: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    match syn::parse2::<Lease>(args.into()) {
+        Ok(lease) => lease.into_token_stream().into(),
         Err(error) => error.into_compile_error().into(),
     }
 }

@@ -22,6 +22,7 @@ pub use spec::Database;
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
 pub use test::context::Context;
+pub use test::lease::{BlockingLease, Lease, Mark};
 pub use test::migrator::Migrator;
 pub use test::param::FromContext;
 

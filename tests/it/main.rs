@@ -13,6 +13,7 @@ mod faq;
 mod fixtures;
 mod isolation;
 mod kept;
+mod lease;
 mod migrators;
 mod named;
 mod outcomes;

@@ -21,9 +21,10 @@ use tokio::runtime::Runtime;
 
 use crate::audit::Finding;
 use crate::spec::{Script, TestSpec};
+use crate::sys::BoxFuture;
 
 /// One kind of database that a test can have.
-pub(crate) trait Engine: fmt::Debug + Sized + 'static {
+pub(crate) trait Engine: fmt::Debug + Sized + Send + 'static {
     /// What messages call it.
     const NAME: &'static str;
 
@@ -38,7 +39,23 @@ pub(crate) trait Engine: fmt::Debug + Sized + 'static {
 
     /// Called when the body of a test that has passed has returned, while its runtime still runs: what is left to say to
     /// the database, such as the rollback of a transaction that was dropped, is said now.
-    fn settle(&mut self, runtime: &Runtime);
+    fn settle(&mut self, runtime: Option<&Runtime>);
+
+    /// Takes the database back to its start, but for the fixtures, where clients find it at the same address; gives what was
+    /// left. `None`: there is no such way, and nothing was done.
+    fn restart(&mut self) -> BoxFuture<'_, crate::Result<Option<Vec<Finding>>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Notes where the transaction is; `None`: there is none, or a session stays in one of its own.
+    fn mark(&self) -> BoxFuture<'_, Option<u32>> {
+        Box::pin(async { None })
+    }
+
+    /// Goes back to a mark; whether there is such a mark.
+    fn return_to(&mut self, _mark: u32) -> BoxFuture<'_, bool> {
+        Box::pin(async { false })
+    }
 
     /// What helps a test whose body has panicked with this message.
     fn hint(&self, _message: &str) -> Option<&'static str> {
@@ -90,14 +107,34 @@ pub(crate) struct Closed {
 }
 
 /// An engine whose kind is forgotten.
-pub(crate) trait AnyEngine: Any + fmt::Debug {
-    fn settle(&mut self, runtime: &Runtime);
+pub(crate) trait AnyEngine: Any + fmt::Debug + Send {
+    fn load(&mut self, fixtures: &'static [Script]) -> BoxFuture<'_, crate::Result<()>>;
+    fn restart(&mut self) -> BoxFuture<'_, crate::Result<Option<Vec<Finding>>>>;
+    fn mark(&self) -> BoxFuture<'_, Option<u32>>;
+    fn return_to(&mut self, mark: u32) -> BoxFuture<'_, bool>;
+    fn settle(&mut self, runtime: Option<&Runtime>);
     fn hint(&self, message: &str) -> Option<&'static str>;
     fn close(self: Box<Self>, failed: bool) -> Closed;
 }
 
 impl<E: Engine> AnyEngine for E {
-    fn settle(&mut self, runtime: &Runtime) {
+    fn load(&mut self, fixtures: &'static [Script]) -> BoxFuture<'_, crate::Result<()>> {
+        Box::pin(Engine::load(self, fixtures))
+    }
+
+    fn restart(&mut self) -> BoxFuture<'_, crate::Result<Option<Vec<Finding>>>> {
+        Engine::restart(self)
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Option<u32>> {
+        Engine::mark(self)
+    }
+
+    fn return_to(&mut self, mark: u32) -> BoxFuture<'_, bool> {
+        Engine::return_to(self, mark)
+    }
+
+    fn settle(&mut self, runtime: Option<&Runtime>) {
         Engine::settle(self, runtime);
     }
 

@@ -35,7 +35,7 @@ impl Held for Draft {
         None
     }
 
-    fn settle(&mut self, _: &Runtime) {}
+    fn settle(&mut self, _: Option<&Runtime>) {}
 
     fn close(self: Box<Self>, _: bool) -> GivenBack {
         GivenBack::default()

@@ -11,11 +11,13 @@ use super::server::{self, Address};
 use super::slot::Slots;
 use super::source::{GivenBack, Held, Reach, Source};
 use super::{draft, drivers};
+use crate::audit::Finding;
 use crate::config::Config;
 use crate::engine::{Activity, Closed, Engine, Handle};
 use crate::error::Class;
 use crate::schema::Schema;
 use crate::spec::{Isolation, Script, TestSpec};
+use crate::sys::BoxFuture;
 
 /// The test's PostgreSQL database.
 #[derive(Debug)]
@@ -71,8 +73,20 @@ impl Engine for Postgres {
         Some(Arc::new(PgHandle { reach: self.held.reach()?, seen: Arc::clone(&self.seen) }))
     }
 
-    fn settle(&mut self, runtime: &Runtime) {
+    fn settle(&mut self, runtime: Option<&Runtime>) {
         self.held.settle(runtime);
+    }
+
+    fn restart(&mut self) -> BoxFuture<'_, crate::Result<Option<Vec<Finding>>>> {
+        self.held.restart()
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Option<u32>> {
+        self.held.mark()
+    }
+
+    fn return_to(&mut self, mark: u32) -> BoxFuture<'_, bool> {
+        self.held.return_to(mark)
     }
 
     fn close(self, failed: bool) -> Closed {

@@ -28,7 +28,7 @@ pub(crate) trait Source {
 }
 
 /// The database that one test has. Dropping it gives it up: no other test sees it.
-pub(crate) trait Held: fmt::Debug {
+pub(crate) trait Held: fmt::Debug + Send {
     fn server(&self) -> &Address;
 
     /// The database's name on the server.
@@ -47,7 +47,22 @@ pub(crate) trait Held: fmt::Debug {
     fn reach(&self) -> Option<Box<dyn Reach>>;
 
     /// See [`Engine::settle`](crate::engine::Engine::settle).
-    fn settle(&mut self, runtime: &Runtime);
+    fn settle(&mut self, runtime: Option<&Runtime>);
+
+    /// See [`Engine::restart`](crate::engine::Engine::restart).
+    fn restart(&mut self) -> BoxFuture<'_, crate::Result<Option<Vec<Finding>>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// See [`Engine::mark`](crate::engine::Engine::mark).
+    fn mark(&self) -> BoxFuture<'_, Option<u32>> {
+        Box::pin(async { None })
+    }
+
+    /// See [`Engine::return_to`](crate::engine::Engine::return_to).
+    fn return_to(&mut self, _mark: u32) -> BoxFuture<'_, bool> {
+        Box::pin(async { false })
+    }
 
     /// Looks at what the test left, and gives the database back, or up. Blocks the thread of the test, whose runtime is gone.
     fn close(self: Box<Self>, failed: bool) -> GivenBack;

@@ -34,7 +34,7 @@ impl Engine for SqliteTest {
     }
 
     /// What was dropped is rolled back where it was dropped.
-    fn settle(&mut self, _: &Runtime) {}
+    fn settle(&mut self, _: Option<&Runtime>) {}
 
     fn hint(&self, message: &str) -> Option<&'static str> {
         self.is_in_transaction().then(|| audit::hint(message)).flatten()

@@ -1,5 +1,7 @@
 //! The context that a test's parameters are made from.
 
+mod in_place;
+
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -128,7 +130,8 @@ impl Context {
     }
 
     /// The body has returned: what is left to say of it, such as the rollback of a transaction that it dropped, is said now.
-    pub(crate) fn settle(&mut self, runtime: &Runtime) {
+    /// `runtime`: who drives it meanwhile; `None`: somebody else does.
+    pub(crate) fn settle(&mut self, runtime: Option<&Runtime>) {
         self.engines.iter_mut().for_each(|engine| engine.settle(runtime));
         self.named.iter_mut().for_each(|named| named.settle(runtime));
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod context;
 mod deadline;
+pub(crate) mod lease;
 pub(crate) mod migrator;
 pub(crate) mod param;
 mod quiet;

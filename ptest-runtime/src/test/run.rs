@@ -102,7 +102,7 @@ fn live(
     // While its sessions are as the body left them.
     match has_failed(test, &outcome) {
         true => cx.look(),
-        false => cx.settle(&runtime),
+        false => cx.settle(Some(&runtime)),
     }
     end_runtime(runtime);
     outcome

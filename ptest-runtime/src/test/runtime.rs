@@ -64,10 +64,13 @@ pub(crate) fn run_beside<T>(test: &TestSpec, runtime: &Runtime, body: impl FnOnc
 
 /// Lets tasks say what they still have to say to the database, as long as it waits for that: what a driver drops in
 /// mid-transaction is rolled back by a task.
-pub(crate) fn settle(runtime: &Runtime, mut waits: impl FnMut() -> bool) {
+pub(crate) fn settle(runtime: Option<&Runtime>, mut waits: impl FnMut() -> bool) {
     let started = Instant::now();
-    while waits() && runtime.metrics().num_alive_tasks() > 0 && started.elapsed() < LAST_WORDS {
-        runtime.block_on(tokio::task::yield_now());
+    let has_tasks = || runtime.is_none_or(|runtime| runtime.metrics().num_alive_tasks() > 0);
+    while waits() && has_tasks() && started.elapsed() < LAST_WORDS {
+        if let Some(runtime) = runtime {
+            runtime.block_on(tokio::task::yield_now());
+        }
         std::thread::sleep(Duration::from_micros(50));
     }
 }

@@ -143,7 +143,7 @@ impl Held for OwnDatabase {
         Some(Box::new(Stopper(self.orders.clone())))
     }
 
-    fn settle(&mut self, runtime: &Runtime) {
+    fn settle(&mut self, runtime: Option<&Runtime>) {
         runtime::settle(runtime, || {
             self.open = self.open_transactions();
             !self.open.is_empty()

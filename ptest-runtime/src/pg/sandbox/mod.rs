@@ -62,6 +62,7 @@ pub(crate) mod fuzz;
 mod leftover;
 mod list;
 mod log;
+mod mark;
 mod modes;
 mod names;
 mod reports;
@@ -84,6 +85,7 @@ pub(crate) use conversation::Transport;
 #[cfg(test)]
 pub(crate) use log::Text;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
+pub(crate) use mark::return_sql;
 pub(crate) use sql::ranges;
 pub(crate) use watch::Watch;
 
@@ -188,7 +190,7 @@ impl Sandbox {
     }
 
     /// Serves the clients that connect to a socket.
-    pub(crate) fn listen(&mut self, listener: UnixListener) {
+    pub(crate) fn listen(&mut self, listener: Rc<UnixListener>) {
         let shared = Rc::clone(&self.shared);
         self.accepting.push(spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {

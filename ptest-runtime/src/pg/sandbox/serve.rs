@@ -79,7 +79,7 @@ impl Shared {
     }
 
     /// A session with the settings that its client asks for, as far as they are not the server's anyway.
-    fn new_session(&self, id: u32, parameters: &[(String, String)]) -> Result<Session, Invalid> {
+    pub(super) fn new_session(&self, id: u32, parameters: &[(String, String)]) -> Result<Session, Invalid> {
         let version = self.reported.iter().find(|(name, _)| name == "server_version");
         let major = version.and_then(|(_, text)| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         let mut defaults = Defaults::of_server(major.unwrap_or(0));

@@ -112,6 +112,11 @@ impl Turns {
         Arc::clone(&self.backend).lock_owned().await
     }
 
+    /// Waits for the turn for so long; `None`: it is still another's.
+    pub(super) async fn wait_within(&self, patience: Duration) -> Option<Turn> {
+        tokio::time::timeout(patience, self.wait()).await.ok()
+    }
+
     /// Notes who has the turn.
     fn hold(&self, session: u32) {
         self.taken.set(self.taken.get() + 1);

@@ -41,8 +41,12 @@ pub(super) enum Order {
     Look { timed_out: bool, reply: std::sync::mpsc::SyncSender<Snapshot> },
     /// End its sessions: the test's time is up.
     Interrupt,
-    /// End the sandbox: audit, roll back, reset.
-    Close { failed: bool, reply: oneshot::Sender<Verdict> },
+    /// Note where the transaction is; `None`: a session stays in the turn.
+    Mark { reply: oneshot::Sender<Option<u32>> },
+    /// Go back to a mark, with a sandbox of its own at the same socket; `None`: there is no such mark.
+    Return { mark: u32, options: Options, reply: oneshot::Sender<Option<Opened>> },
+    /// End the sandbox: audit, roll back, reset. `again`: then open one at the same socket.
+    Close { failed: bool, again: Option<Options>, reply: oneshot::Sender<(Verdict, Option<Opened>)> },
 }
 
 /// Where clients find the sandbox.
@@ -88,6 +92,8 @@ pub(crate) struct Verdict {
     /// It was to be kept for the user.
     pub(crate) kept: Option<Kept>,
 }
+
+const GONE: &str = "the thread that held the database has ended";
 
 /// Why a database is not used again.
 #[derive(Debug)]
@@ -172,8 +178,29 @@ impl Slot {
     /// Ends the sandbox. Blocks the thread of the test, whose runtime is gone.
     pub(crate) fn close(&self, failed: bool) -> Verdict {
         let (reply, verdict) = oneshot::channel();
-        let _ = self.orders.send(Order::Close { failed, reply });
-        verdict.blocking_recv().unwrap_or_else(|_| Verdict::broken("the thread that held the database has ended"))
+        let _ = self.orders.send(Order::Close { failed, again: None, reply });
+        verdict.blocking_recv().map_or_else(|_| Verdict::broken(GONE), |(verdict, _)| verdict)
+    }
+
+    /// Ends the sandbox and opens another at the same socket; `None`: the database is given up.
+    pub(crate) async fn restart(&self, options: Options) -> (Verdict, Option<Opened>) {
+        let (reply, verdict) = oneshot::channel();
+        let _ = self.orders.send(Order::Close { failed: false, again: Some(options), reply });
+        verdict.await.unwrap_or_else(|_| (Verdict::broken(GONE), None))
+    }
+
+    /// Notes where the transaction is; `None`: a session stays in a transaction.
+    pub(crate) async fn mark(&self) -> Option<u32> {
+        let (reply, mark) = oneshot::channel();
+        let _ = self.orders.send(Order::Mark { reply });
+        mark.await.ok()?
+    }
+
+    /// Goes back to a mark, and opens another sandbox at the same socket; `None`: there is no such mark.
+    pub(crate) async fn return_to(&self, mark: u32, options: Options) -> Option<Opened> {
+        let (reply, opened) = oneshot::channel();
+        let _ = self.orders.send(Order::Return { mark, options, reply });
+        opened.await.ok()?
     }
 }
 

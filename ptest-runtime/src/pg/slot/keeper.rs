@@ -1,22 +1,25 @@
 //! The keeper of a slot: its backend between tests, its sandbox during one, and the audit at the end.
 
+mod door;
+
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use door::Door;
+
 use super::acquire::Acquired;
-use super::held::{Loss, Opened, Order, Verdict};
+use super::held::{Loss, Order, Verdict};
 use super::proof::{self, Answers, Proof};
 use super::registry::Reserved;
 use super::sequences::{Sequences, Which};
-use super::{LeaseError, bloat, detach, keep, locks};
+use super::{bloat, detach, keep, locks};
 use crate::audit::Finding;
 use crate::config::Config;
 use crate::pg::report::Snapshot;
-use crate::pg::sandbox::{Backend, Constraints, Lost, Options, Remains, Sandbox};
+use crate::pg::sandbox::{Backend, Constraints, Lost, Remains, Sandbox};
 use crate::pg::server::{Address, Rows, ServerError};
 use crate::pg::single;
-use crate::pg::socket::Socket;
 use crate::spec::Level;
 
 /// How long others may take to leave the database when they have disconnected.
@@ -26,7 +29,9 @@ const LEAVING: Duration = Duration::from_millis(100);
 pub(super) struct Keeper {
     server: Address,
     backend: Option<Backend>,
-    sandbox: Option<(Sandbox, Socket)>,
+    sandbox: Option<(Sandbox, Door)>,
+    /// How many marks the test has made.
+    marks: u32,
     database: String,
     constraints: Constraints,
     proof: Proof,
@@ -40,6 +45,7 @@ impl Keeper {
             server: server.clone(),
             backend: Some(Backend::new(acquired.connection, server.clone())),
             sandbox: None,
+            marks: 0,
             database: acquired.database,
             constraints: acquired.constraints,
             proof: acquired.proof,
@@ -51,7 +57,9 @@ impl Keeper {
     pub(super) async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         while let Some(order) = inbox.recv().await {
             match order {
-                Order::Open { options, reply } => drop(reply.send(self.open(options).await)),
+                Order::Open { options, reply } => {
+                    let _ = reply.send(self.open(options, Door::bind()).await);
+                }
                 Order::Probe { reply } => {
                     if let Some((sandbox, _)) = &self.sandbox {
                         let _ = reply.send(sandbox.activity().await);
@@ -63,39 +71,31 @@ impl Keeper {
                         sandbox.interrupt();
                     }
                 }
-                Order::Close { failed, reply } => {
-                    let verdict = self.close(failed).await;
+                Order::Mark { reply } => drop(reply.send(self.mark().await)),
+                Order::Return { mark, options, reply } => drop(reply.send(self.return_to(mark, options).await)),
+                Order::Close { failed, again, reply } => {
+                    let (verdict, door) = self.close(failed).await;
+                    let door = door.filter(|_| again.is_some());
                     if verdict.kept.is_some() {
                         drop(self);
-                        let _ = reply.send(verdict);
+                        let _ = reply.send((verdict, None));
                         return;
                     }
                     if let Some(loss) = &verdict.lost {
                         self.give_up(loss).await;
                         // The connection and the number are gone before anyone hears of it.
                         drop(self);
-                        let _ = reply.send(verdict);
+                        let _ = reply.send((verdict, None));
                         return;
                     }
-                    let _ = reply.send(verdict);
+                    let opened = match (again, door) {
+                        (Some(options), Some(door)) => self.open(options, Ok(door)).await.ok(),
+                        _ => None,
+                    };
+                    let _ = reply.send((verdict, opened));
                 }
             }
         }
-    }
-
-    async fn open(&mut self, options: Options) -> Result<Opened, LeaseError> {
-        let (listener, socket) = Socket::bind()?;
-        self.sequences.leave_note();
-        let mut backend = self.backend.take().ok_or(LeaseError::Gone)?;
-        if options.level != Level::ReadCommitted {
-            let rows = backend.query(&proof::reset_sql(options.level)).await.map_err(|_| LeaseError::Gone)?;
-            self.proof = Proof::read(rows.last()).ok_or(LeaseError::Gone)?;
-        }
-        let mut sandbox = Sandbox::open(backend, &self.database, self.constraints.clone(), socket.secret(), options);
-        sandbox.listen(listener);
-        let opened = Opened { folder: socket.folder().to_owned(), port: socket.port(), watch: sandbox.watch() };
-        self.sandbox = Some((sandbox, socket));
-        Ok(opened)
     }
 
     async fn look(&self, timed_out: bool) -> Snapshot {
@@ -107,9 +107,8 @@ impl Keeper {
         snapshot
     }
 
-    async fn close(&mut self, failed: bool) -> Verdict {
-        let Some((sandbox, socket)) = self.sandbox.take() else { return Verdict::broken("no test was open") };
-        drop(socket);
+    async fn close(&mut self, failed: bool) -> (Verdict, Option<Door>) {
+        let Some((sandbox, door)) = self.sandbox.take() else { return (Verdict::broken("no test was open"), None) };
         let mut remains = sandbox.close().await;
         let (mut findings, mut kept) = (Vec::new(), None);
         let lost = match (remains.lost.take(), remains.backend.take()) {
@@ -142,7 +141,7 @@ impl Keeper {
             }
             Some(Loss::Worn | Loss::Broken(_)) | None => {}
         }
-        Verdict { lost, findings, record: remains.record, kept }
+        (Verdict { lost, findings, record: remains.record, kept }, Some(door))
     }
 
     /// Looks at what a test that has passed leaves, where it is committed.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 use super::held::{Opened, Prober, Slot};
-use super::{Loss, registry};
+use super::{LeaseError, Loss, registry};
+use crate::audit::Finding;
 use crate::config::Config;
 use crate::engine::Activity;
 use crate::pg::report::Snapshot;
@@ -25,6 +26,7 @@ pub(crate) struct Slots;
 pub(crate) struct HeldSlot {
     slot: Slot,
     opened: Opened,
+    options: Options,
 }
 
 impl Source for Slots {
@@ -34,7 +36,7 @@ impl Source for Slots {
         let slot = registry::lease(server, schema, Config::get()?.slot_hint).await?;
         let options = Options { level: test.level, turn_timeout: test.turn_timeout };
         let opened = slot.open(options).await?;
-        Ok(HeldSlot { slot, opened })
+        Ok(HeldSlot { slot, opened, options })
     }
 }
 
@@ -71,10 +73,30 @@ impl Held for HeldSlot {
         Some(Box::new(self.slot.prober()))
     }
 
-    fn settle(&mut self, runtime: &Runtime) {
+    fn settle(&mut self, runtime: Option<&Runtime>) {
         let watch = Arc::clone(&self.opened.watch);
         watch.body_is_over();
         runtime::settle(runtime, || watch.is_in_turn());
+    }
+
+    fn restart(&mut self) -> BoxFuture<'_, crate::Result<Option<Vec<Finding>>>> {
+        Box::pin(async {
+            let (verdict, again) = self.slot.restart(self.options).await;
+            self.opened = again.ok_or(LeaseError::Gone)?;
+            Ok(Some(verdict.findings))
+        })
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Option<u32>> {
+        Box::pin(self.slot.mark())
+    }
+
+    fn return_to(&mut self, mark: u32) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let Some(again) = self.slot.return_to(mark, self.options).await else { return false };
+            self.opened = again;
+            true
+        })
     }
 
     fn close(self: Box<Self>, failed: bool) -> GivenBack {

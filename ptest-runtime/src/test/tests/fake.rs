@@ -88,7 +88,7 @@ impl<const KIND: char> Engine for Fake<KIND> {
         Some(Arc::new(FakeHandle(self.name.clone(), self.log.clone())))
     }
 
-    fn settle(&mut self, _: &Runtime) {
+    fn settle(&mut self, _: Option<&Runtime>) {
         self.note("settled");
     }
 

@@ -1,0 +1,3 @@
+fn lease() {
+    let _ = ptest::lease!(timeout = "5s");
+}
