@@ -124,7 +124,7 @@ fn an_error_says_file_and_line_and_leaves_nothing() {
         ("seeds::inner::broken", "fixtures/broken.sql fails at line 4", "SQLSTATE 42703"),
         ("seeds::inner::twice", "fixtures/twice.sql fails at line 4", "SQLSTATE 23505"),
         ("seeds::inner::broken_in_a_database", "fixtures/broken.sql fails at line 4", "SQLSTATE 42703"),
-        ("seeds::sqlite::broken", "fixtures/broken.sql:3", "no column named password"),
+        ("seeds::sqlite::broken", "fixtures/broken.sql fails at line 3", "no column named password"),
     ];
     for (test, place, error) in cases {
         for _ in 0..2 {

@@ -1,6 +1,8 @@
 //! The schema of a test: found, migrated once, and the same in every clone.
 
+mod dumps;
 mod failures;
+mod histories;
 mod layouts;
 
 use ptest::TestDatabase;

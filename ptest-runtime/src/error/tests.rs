@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::Error;
 use crate::pg::drivers::fixture::FixtureError;
+use crate::pg::script::Refused;
 use crate::pg::server::{Address, DbError, QueryError, ServerError};
 use crate::pg::single::SingleError;
 use crate::pg::slot::LeaseError;
 use crate::pg::template::TemplateError;
-use crate::schema::migrations::MigrationsError;
-use crate::schema::{ApplyError, Layout};
+use crate::schema::{MigrationsError, StepError};
 use crate::sqlite::SqliteError;
 use crate::test::context::NotOfDraft;
 use crate::test::run::RunError;
@@ -34,8 +34,13 @@ fn broken() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
 }
 
-fn script(code: &str, message: &str) -> ApplyError {
-    ApplyError::Script { path: "migrations/1_users.sql".into(), line: 3, source: db_error(code, message) }
+fn script(code: &str, message: &str) -> StepError {
+    statement(db_error(code, message).into(), Some("what to do about it"))
+}
+
+fn statement(source: crate::error::Cause, help: Option<&str>) -> StepError {
+    let text = "create tabel account (id int);".to_owned();
+    StepError::Script { path: "migrations/1_users.sql".into(), line: 3, text, source, help: help.map(str::to_owned) }
 }
 
 fn name() -> String {
@@ -85,10 +90,11 @@ fn templates() {
         apply(script("42710", "role \"app\" already exists")),
         apply(script("42704", "role \"app\" does not exist")),
         apply(script("53100", "No space left on device")),
-        apply(ApplyError::Migrator { tool: "sqlx".to_owned(), source: "migration 3 is missing".into() }),
-        apply(ApplyError::Setup { path: "seed::users", source: other.into() }),
-        apply(ApplyError::Setup { path: "seed::users", source: NotOfDraft::Named.into() }),
-        apply(ApplyError::Io(broken())),
+        apply(StepError::Migrator { tool: "sqlx".to_owned(), source: "migration 3 is missing".into() }),
+        apply(StepError::Setup { path: "seed::users", source: other.into() }),
+        apply(StepError::Setup { path: "seed::users", source: NotOfDraft::Named.into() }),
+        apply(StepError::Database { source: QueryError::Io(broken()).into(), help: None }),
+        apply(statement(Refused("\\i".to_owned()).into(), None)),
         TemplateError::Build { name: "ptest_0123456789abcdef_template".to_owned(), source: server() },
         TemplateError::Clone { name: name(), source: server() },
         TemplateError::Foreign { name: name(), owner: "mallory".to_owned(), user: "ada".to_owned() },
@@ -100,6 +106,7 @@ fn templates() {
 fn migrations() {
     let toml = toml::de::DeTable::parse("[common").unwrap_err();
     let dir = || path("app/migrations");
+    let posts = || path("app/migrations/2_posts.sql");
     insta::assert_snapshot!(texts([
         MigrationsError::Missing { path: dir(), named_by: "`migrations = \"migrations\"`" },
         MigrationsError::Read { path: dir(), source: io::ErrorKind::PermissionDenied.into() },
@@ -112,17 +119,25 @@ fn migrations() {
             first: "1_users.sql".to_owned(),
             second: "01_posts.sql".to_owned(),
         },
-        MigrationsError::Misnamed { path: path("app/migrations/users.sql"), layout: Layout::Sqlx },
+        MigrationsError::Misnamed {
+            path: path("app/migrations/users.sql"),
+            tool: "sqlx",
+            pattern: "<version>_<name>.sql"
+        },
         MigrationsError::Mixed {
             dir: dir(),
-            first: (Layout::Sqlx, "1_users.sql".to_owned()),
-            second: (Layout::Refinery, "V2__posts.sql".to_owned()),
+            tool: "sqlx",
+            first: ("sqlx", "1_users.sql".to_owned()),
+            second: ("refinery", "V2__posts.sql".to_owned()),
         },
-        MigrationsError::Rust { path: path("app/migrations/V3__more.rs") },
-        MigrationsError::Nested { path: path("app/migrations/more") },
-        MigrationsError::NoUpSql { path: path("app/migrations/2_posts") },
-        MigrationsError::NoWayUp { path: path("app/migrations/2_posts.sql") },
-        MigrationsError::BeforeWayUp { path: path("app/migrations/2_posts.sql") },
+        MigrationsError::Code { path: path("app/migrations/V3__more.rs"), language: "Rust", tool: "refinery" },
+        MigrationsError::Nested { path: path("app/migrations/more"), tool: "refinery" },
+        MigrationsError::Lacks { path: path("app/migrations/2_posts"), file: "up.sql", tool: "diesel" },
+        MigrationsError::NoWayUp { path: posts(), mark: "-- +goose Up", tool: "goose" },
+        MigrationsError::BeforeWayUp { path: posts(), mark: "-- migrate:up", tool: "dbmate" },
+        MigrationsError::Special { path: path("app/migrations/afterMigrate.sql"), what: "a callback", tool: "Flyway" },
+        MigrationsError::Unsupported { path: posts(), line: 3, what: "-- +goose ENVSUB ON", tool: "goose" },
+        MigrationsError::Tool { tool: "liquibase".to_owned(), known: "goose`, `sqlx".to_owned() },
         MigrationsError::Toml { path: path("app/sqlx.toml"), source: Box::new(toml) },
         MigrationsError::TomlKey { path: path("app/sqlx.toml"), key: "migrate.dir".to_owned(), expected: "a string" },
     ]));
@@ -195,10 +210,7 @@ fn sqlite() {
         SqliteError::File { action: "lock", path: file(), source: io::ErrorKind::PermissionDenied.into() },
         SqliteError::Open { path: file(), source: cause() },
         SqliteError::Build { path: file(), source: cause() },
-        SqliteError::Migrator { tool: "sqlx".to_owned(), source: cause() },
-        SqliteError::Setup { path: "seed::users", source: cause() },
-        SqliteError::Migration { place: "migrations/1_users.sql:3".to_owned(), source: cause() },
-        SqliteError::Seed { path: "seeds/users.sql", line: 3, source: cause() },
+        SqliteError::Apply { verb: "migrate", source: statement(cause(), None) },
         SqliteError::Fixture { path: "fixtures/users.sql", line: 3, source: cause() },
         SqliteError::FixtureEnded { path: "fixtures/users.sql" },
         SqliteError::Ended { how: "committed" },

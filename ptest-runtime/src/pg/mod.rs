@@ -9,6 +9,7 @@ pub(crate) mod postgres;
 pub(crate) mod reaper;
 mod report;
 pub(crate) mod sandbox;
+pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod single;
 pub(crate) mod slot;

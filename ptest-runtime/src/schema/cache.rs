@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fingerprint::{Fingerprint, LAYOUT_VERSION, LENGTH};
+use super::migrations::Folder;
 
 /// Another version of ptest may read a folder in another way.
 const HEADER: &[u8] = concat!("ptest ", env!("CARGO_PKG_VERSION"), " fingerprint\n").as_bytes();
@@ -21,21 +22,22 @@ const HEADER: &[u8] = concat!("ptest ", env!("CARGO_PKG_VERSION"), " fingerprint
 /// The coarsest step of a file system's clock, in seconds.
 const STEP: i64 = 2;
 
-/// Takes the fingerprint of `dir` from the cache, or computes it and puts it there. `now` is not later than the call.
+/// Takes the fingerprint of a folder from the cache, or computes it and puts it there. `now` is not later than the call.
 pub(super) fn fetch<E>(
-    dir: &Path,
+    folder: &Folder,
     cache: &Path,
     now: SystemTime,
     compute: impl FnOnce() -> Result<Fingerprint, E>,
 ) -> Result<Fingerprint, E> {
-    let Ok(listing) = Listing::of(dir, Detail::Files) else { return compute() };
-    let file = cache.join(file_name(dir));
+    let Ok(listing) = Listing::of(folder, Detail::Files) else { return compute() };
+    let file = cache.join(file_name(&folder.path));
     if let Some(fingerprint) = load(&file, &listing.bytes) {
         return Ok(fingerprint);
     }
-    let before = Listing::of(dir, Detail::Folders);
+    let before = Listing::of(folder, Detail::Folders);
     let fingerprint = compute()?;
-    let unchanged = |before: &Listing| Listing::of(dir, Detail::Folders).is_ok_and(|after| after.bytes == before.bytes);
+    let unchanged =
+        |before: &Listing| Listing::of(folder, Detail::Folders).is_ok_and(|after| after.bytes == before.bytes);
     if before.is_ok_and(|before| before.is_settled(now) && unchanged(&before)) {
         let _ = store(&file, &listing.bytes, &fingerprint);
     }
@@ -63,12 +65,18 @@ enum Detail {
 }
 
 impl Listing {
-    fn of(dir: &Path, detail: Detail) -> io::Result<Listing> {
+    fn of(folder: &Folder, detail: Detail) -> io::Result<Listing> {
+        let dir = &folder.path;
         let mut listing = Listing { bytes: Vec::with_capacity(16 * 1024), detail, newest: i64::MIN };
         listing.bytes.extend_from_slice(HEADER);
         listing.bytes.extend_from_slice(&LAYOUT_VERSION.to_le_bytes());
         listing.name(dir.as_os_str().as_encoded_bytes());
-        listing.stat(&fs::metadata(dir)?);
+        listing.name(folder.tool.as_deref().unwrap_or_default().as_bytes());
+        let metadata = fs::metadata(dir)?;
+        listing.stat(&metadata);
+        if metadata.is_file() {
+            return Ok(listing);
+        }
         for entry in fs::read_dir(dir)? {
             listing.entry(&entry?)?;
         }
@@ -92,19 +100,19 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds what is read of an inner folder: the files of a migration of diesel, or whether there is anything new.
+    /// Adds what is read of an inner folder: the files of a migration of diesel or Prisma, or whether there is anything new.
     fn folder(&mut self, mut path: PathBuf) -> io::Result<()> {
         if self.detail == Detail::Folders {
             self.target(&path)?;
         }
         path.push("up.sql");
         let up = self.target(&path)?;
-        if up.is_some() {
-            path.set_file_name("metadata.toml");
-        } else {
+        let other = if up.is_some() { "metadata.toml" } else { "migration.sql" };
+        path.set_file_name(other);
+        if self.target(&path)?.is_none() && up.is_none() {
             path.pop();
+            self.target(&path)?;
         }
-        self.target(&path)?;
         Ok(())
     }
 

@@ -9,54 +9,46 @@ use sha2::{Digest, Sha256};
 
 use super::cache;
 use super::migrations::{self, Folder, MigrationSet};
-use crate::test::migrator::AnyMigrator;
+use super::step::Step;
 
 /// Sixteen hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(String);
 
 /// Raised when ptest makes another template of the same parts.
-pub(super) const LAYOUT_VERSION: u32 = 3;
+pub(super) const LAYOUT_VERSION: u32 = 4;
 
 pub(super) const LENGTH: usize = 16;
 
 impl Fingerprint {
-    /// The fingerprint of byte strings in their order.
-    pub(crate) fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Fingerprint {
-        let mut all = Parts::new("parts");
-        parts.into_iter().for_each(|part| all.add(part));
+    /// The fingerprint of what a step makes of what is beneath it.
+    pub(super) fn of_step(beneath: Option<&Fingerprint>, step: &dyn Step) -> Fingerprint {
+        let mut all = Parts::new("step");
+        all.add(beneath.map_or("", Fingerprint::as_str).as_bytes());
+        step.identity(&mut all);
         all.fingerprint()
     }
 
-    /// The fingerprint of this and of more parts; this one where there are none.
-    pub(crate) fn with<'p>(self, more: impl IntoIterator<Item = &'p [u8]>) -> Fingerprint {
-        let mut more = more.into_iter().peekable();
-        if more.peek().is_none() {
-            return self;
-        }
-        let mut all = Parts::new("more");
+    /// This for another user, whose databases are not the superuser's.
+    pub(super) fn for_user(&self, user: &str) -> Fingerprint {
+        let mut all = Parts::new("user");
         all.add(self.0.as_bytes());
-        more.for_each(|part| all.add(part));
+        all.add(user.as_bytes());
         all.fingerprint()
     }
 
     /// The fingerprint of a folder's migrations and of what `sqlx.toml` says of them.
     ///
     /// The files are read only if one of them changed since it was last asked for; ptest's folder keeps the answer.
-    pub(crate) fn of_folder(folder: &Folder, target_dir: &Path) -> crate::Result<Fingerprint> {
-        let compute = || migrations::read(&folder.path).map(|set| Fingerprint::of_files(&set, folder));
-        let files = cache::fetch(&folder.path, &target_dir.join("fingerprints"), SystemTime::now(), compute)?;
+    pub(super) fn of_folder(folder: &Folder, target_dir: &Path) -> Result<Fingerprint, migrations::MigrationsError> {
+        let compute = || migrations::read(folder).map(|set| Fingerprint::of_files(&set, folder));
+        let files = cache::fetch(folder, &target_dir.join("fingerprints"), SystemTime::now(), compute)?;
         Ok(files.with_settings(folder))
     }
 
     /// The fingerprint of migrations that were read: that of their folder, unless it has changed in between.
-    pub(crate) fn of_set(set: &MigrationSet, folder: &Folder) -> Fingerprint {
+    pub(super) fn of_set(set: &MigrationSet, folder: &Folder) -> Fingerprint {
         Fingerprint::of_files(set, folder).with_settings(folder)
-    }
-
-    /// The fingerprint of a migrator, by what it tells of itself.
-    pub(crate) fn of_migrator(migrator: &dyn AnyMigrator) -> Fingerprint {
-        Fingerprint::of([b"migrator".as_slice(), migrator.type_name().as_bytes(), migrator.fingerprint().as_bytes()])
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -82,8 +74,16 @@ impl Fingerprint {
         all.fingerprint()
     }
 
+    /// This and the settings of sqlx, where they are not the defaults.
     fn with_settings(self, folder: &Folder) -> Fingerprint {
-        self.with(folder.sqlx.parts().iter().map(String::as_bytes))
+        let settings = folder.sqlx.parts();
+        if settings.is_empty() {
+            return self;
+        }
+        let mut all = Parts::new("settings");
+        all.add(self.0.as_bytes());
+        settings.iter().for_each(|setting| all.add(setting.as_bytes()));
+        all.fingerprint()
     }
 }
 
@@ -94,21 +94,21 @@ impl fmt::Display for Fingerprint {
 }
 
 /// Byte strings with their lengths, gathered so that an unoptimised build hashes in one call.
-struct Parts(Vec<u8>);
+pub(crate) struct Parts(Vec<u8>);
 
 impl Parts {
-    fn new(kind: &str) -> Parts {
+    pub(super) fn new(kind: &str) -> Parts {
         let mut parts = Parts(LAYOUT_VERSION.to_le_bytes().to_vec());
         parts.add(kind.as_bytes());
         parts
     }
 
-    fn add(&mut self, part: &[u8]) {
+    pub(crate) fn add(&mut self, part: &[u8]) {
         self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
         self.0.extend_from_slice(part);
     }
 
-    fn fingerprint(&self) -> Fingerprint {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         let digest = Sha256::digest(&self.0);
         Fingerprint(digest.iter().take(LENGTH / 2).map(|byte| format!("{byte:02x}")).collect())
     }

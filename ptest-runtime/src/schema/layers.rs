@@ -7,55 +7,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fingerprint::Fingerprint;
-use super::migrations::{self, Folder, MigrationSet, MigrationsError};
+use super::migrations::{self, ByFolder};
+use super::step::{Draft, Empty, Seed, Step, StepError};
 use crate::config::Config;
-use crate::spec::{Migrations, SchemaSpec, Script};
-use crate::test::migrator::AnyMigrator;
-use crate::test::setup::Setup;
+use crate::spec::{Migrations, SchemaSpec};
 
 /// What a template is made from, and the fingerprint that names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     pub(crate) fingerprint: String,
-    pub(crate) source: Source,
-    /// The fingerprint of the sources alone.
+    pub(crate) step: Arc<dyn Step>,
+    /// The fingerprint of the steps alone.
     content: Fingerprint,
     /// What the template is cloned from; `None`: an empty database.
     base: Option<Arc<Schema>>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Source {
-    /// No migrations: an empty database.
-    Empty,
-    /// A folder of migrations.
-    Folder(Folder),
-    /// A migrator of the user's.
-    Migrator(&'static dyn AnyMigrator),
-    /// Scripts, on a schema that is there.
-    Seed(&'static [Script]),
-    /// A function of the user's, on a schema that is there.
-    Setup(&'static Setup),
-}
-
-impl Source {
-    /// What is done to make it, as error messages say it.
-    pub(crate) fn verb(&self) -> &'static str {
-        match self {
-            Source::Seed(_) => "seed",
-            Source::Setup(_) => "set up",
-            _ => "migrate",
-        }
-    }
-
-    /// For how many tests it is made once, as the user is told.
-    pub(crate) fn once(&self) -> &'static str {
-        match self {
-            Source::Seed(_) => "once per seed",
-            Source::Setup(_) => "once per setup",
-            _ => "once per set of migrations",
-        }
-    }
 }
 
 impl Schema {
@@ -71,45 +36,39 @@ impl Schema {
         Ok(schema)
     }
 
-    /// The schema of a database. A folder's files are read only if one of them has changed since the last process looked.
+    /// The schema of a spec. A folder's files are read only if one of them has changed since the last process looked.
     pub(crate) fn of(spec: &SchemaSpec, target_dir: &Path) -> crate::Result<Schema> {
-        let mut schema = Schema::migrated(spec, target_dir)?;
+        let lowest: Arc<dyn Step> = match spec.migrations {
+            Migrations::Migrator(migrator) => Arc::new(migrator),
+            _ => match migrations::locate(spec)? {
+                Some(folder) => Arc::new(ByFolder::new(folder, target_dir)?),
+                None => Arc::new(Empty),
+            },
+        };
+        let mut schema = Schema::over(None, lowest);
         if !spec.seed.is_empty() {
-            let scripts = spec.seed.iter().map(|script| script.sql.as_bytes());
-            schema = schema.layered(Source::Seed(spec.seed), [b"seed".as_slice()].into_iter().chain(scripts));
+            schema = Schema::over(Some(schema), Arc::new(Seed(spec.seed)));
         }
         if let Some(setup) = spec.setup {
-            schema = schema.layered(Source::Setup(setup), setup.parts().into_iter());
+            schema = Schema::over(Some(schema), Arc::new(setup));
         }
         Ok(schema)
     }
 
-    fn migrated(spec: &SchemaSpec, target_dir: &Path) -> crate::Result<Schema> {
-        if let Migrations::Migrator(migrator) = spec.migrations {
-            return Ok(Schema::new(Fingerprint::of_migrator(migrator), Source::Migrator(migrator), None));
-        }
-        Ok(match migrations::locate(spec)? {
-            Some(folder) => Schema::new(Fingerprint::of_folder(&folder, target_dir)?, Source::Folder(folder), None),
-            None => Schema::new(Fingerprint::of([]), Source::Empty, None),
-        })
-    }
-
-    /// A schema on top of this one.
-    fn layered<'p>(self, source: Source, parts: impl Iterator<Item = &'p [u8]>) -> Schema {
-        Schema::new(self.content.clone().with(parts), source, Some(Arc::new(self)))
-    }
-
-    fn new(fingerprint: Fingerprint, source: Source, base: Option<Arc<Schema>>) -> Schema {
-        Schema { fingerprint: fingerprint.as_str().to_owned(), source, content: fingerprint, base }
+    /// What a step makes of a schema, or of an empty database.
+    fn over(base: Option<Schema>, step: Arc<dyn Step>) -> Schema {
+        let content = Fingerprint::of_step(base.as_ref().map(|base| &base.content), &*step);
+        Schema { fingerprint: content.as_str().to_owned(), step, content, base: base.map(Arc::new) }
     }
 
     /// The schema as a user of a server has it. Whoever makes a database owns it, and others may do little there: so each
     /// has databases of its own, but for the superuser of every server.
     pub(crate) fn owned_by(&self, user: &str) -> Schema {
-        let owner = (user != "postgres").then_some(user.as_bytes());
+        if user == "postgres" {
+            return self.clone();
+        }
         let base = self.base.as_ref().map(|base| Arc::new(base.owned_by(user)));
-        let fingerprint = self.content.clone().with(owner);
-        Schema { fingerprint: fingerprint.as_str().to_owned(), base, ..self.clone() }
+        Schema { fingerprint: self.content.for_user(user).as_str().to_owned(), base, ..self.clone() }
     }
 
     /// The schema that its template is cloned from.
@@ -117,16 +76,8 @@ impl Schema {
         self.base.as_deref()
     }
 
-    /// Reads the migrations of a folder.
-    ///
-    /// # Errors
-    ///
-    /// They cannot be read, or are no longer those that the fingerprint was taken of.
-    pub(crate) fn read(&self, folder: &Folder) -> Result<MigrationSet, MigrationsError> {
-        let set = migrations::read(&folder.path)?;
-        if Fingerprint::of_set(&set, folder) == self.content {
-            return Ok(set);
-        }
-        Err(MigrationsError::Changed { dir: folder.path.clone() })
+    /// Brings the schema into a database that has what is beneath it.
+    pub(crate) async fn apply(&self, draft: &mut Draft<'_>) -> Result<(), StepError> {
+        self.step.apply(draft).await
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::migrations::MigrationsError;
+use super::layouts::MigrationsError;
 
 /// The settings of `sqlx.toml` that change what the migrations make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

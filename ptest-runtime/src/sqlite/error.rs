@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::{Cause, Failure};
-use crate::schema::migrations::MigrationsError;
+use crate::schema::StepError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SqliteError {
@@ -14,16 +14,8 @@ pub(crate) enum SqliteError {
     Open { path: PathBuf, source: Cause },
     #[error("cannot build the SQLite template {}", path.display())]
     Build { path: PathBuf, source: Cause },
-    #[error(transparent)]
-    Migrations(#[from] MigrationsError),
-    #[error("the migrations of {tool} cannot be applied")]
-    Migrator { tool: String, source: Cause },
-    #[error("the setup function `{path}` failed")]
-    Setup { path: &'static str, source: Cause },
-    #[error("cannot apply migration {place}")]
-    Migration { place: String, source: Cause },
-    #[error("cannot run seed {path}:{line}")]
-    Seed { path: &'static str, line: usize, source: Cause },
+    #[error("cannot {verb} the SQLite template")]
+    Apply { verb: &'static str, source: StepError },
     #[error("cannot run fixture {path}:{line}")]
     Fixture { path: &'static str, line: usize, source: Cause },
     #[error("fixture {path} ended ptest's transaction")]
@@ -38,11 +30,8 @@ impl Failure for SqliteError {
     fn help(&self) -> Option<String> {
         let help = match self {
             SqliteError::File { .. } => "ptest keeps its SQLite files under `target/ptest`, which must be writable",
-            SqliteError::Migrations(error) => return error.help(),
-            SqliteError::Open { .. } | SqliteError::Build { .. } | SqliteError::Migrator { .. } => return None,
-            SqliteError::Migration { .. } | SqliteError::Seed { .. } | SqliteError::Setup { .. } => {
-                "the template was not built, and no test of this schema can run until it is"
-            }
+            SqliteError::Open { .. } | SqliteError::Build { .. } => return None,
+            SqliteError::Apply { source, .. } => return source.help(),
             SqliteError::Fixture { .. } => "the line is where the failed statement begins",
             SqliteError::FixtureEnded { .. } => {
                 "a `SqliteConnection` parameter is inside a transaction that is rolled back when the test ends: remove \

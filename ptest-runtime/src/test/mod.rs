@@ -2,6 +2,7 @@
 //!
 //! Nothing here names a kind of database: see [`engine`](crate::engine).
 
+mod apart;
 pub(crate) mod context;
 mod deadline;
 pub(crate) mod lease;

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::error::Cause;
+use crate::schema::{Draft, Parts, Step, StepError};
 use crate::sys::BoxFuture;
+use crate::test::apart::apart;
 use crate::test::context::Context;
 use crate::test::param::FromContext;
 
@@ -30,6 +33,32 @@ impl Setup {
 
     pub(crate) fn is_same(&self, other: &Setup) -> bool {
         self.parts() == other.parts()
+    }
+}
+
+impl Step for &'static Setup {
+    fn identity(&self, parts: &mut Parts) {
+        self.parts().into_iter().for_each(|part| parts.add(part));
+    }
+
+    fn verb(&self) -> &'static str {
+        "set up"
+    }
+
+    fn once(&self) -> &'static str {
+        "once per setup"
+    }
+
+    fn apply<'a>(&'a self, draft: &'a mut Draft<'_>) -> BoxFuture<'a, Result<(), StepError>> {
+        let (setup, context) = (*self, Arc::clone(&draft.context));
+        Box::pin(async move {
+            let run = async move || {
+                let mut made = context();
+                (setup.run)(made.downcast_mut::<Context>().ok_or("there is no context of a test")?).await
+            };
+            let done = apart(run).await;
+            done.map_err(|source| StepError::Setup { path: setup.path, source })
+        })
     }
 }
 

@@ -80,10 +80,10 @@ fn dbmate() {
     let way_up = ("migrations/1_a.sql", "-- migrate:up\nselect 1;");
     fails(
         &[way_up, ("migrations/2_b.sql", "select 2;")],
-        &["no `-- migrate:up` in `", "/2_b.sql`", "help: add the line"],
+        &["no line `-- migrate:up` in `", "/2_b.sql`", "help: add the line"],
     );
     let late = ("migrations/2_b.sql", "select 2;\n-- migrate:up\n");
-    fails(&[way_up, late], &["statements before `-- migrate:up` in `", "/2_b.sql`", "help: move them below"]);
+    fails(&[way_up, late], &["statements before the line `-- migrate:up` in `", "/2_b.sql`", "help: move them below"]);
 }
 
 #[test]
@@ -127,4 +127,26 @@ fn an_empty_folder() {
 fn a_missing_folder() {
     let toml = "[migrate]\nmigrations-dir = \"db\"\n";
     fails(&[("sqlx.toml", toml)], &["/db` does not exist", "help: `migrations-dir` in `sqlx.toml` names it"]);
+}
+
+#[test]
+fn what_only_psql_understands() {
+    let rows = "create table a (n int);\ncopy a from stdin;\n1\n\\.\n";
+    fails(&[("migrations/1_a.sql", rows)], &["1_a.sql fails at line 3", "syntax error at or near \"1\""]);
+    fails(&[("migrations/1_a.sql", "create table a (n int);\ncopy a from stdin;")], &["only psql sends the rows"]);
+    fails(&[("migrations/1_a.sql", "\\restrict abc\nselect 1;")], &["1_a.sql fails at line 1", "is a command of psql"]);
+}
+
+#[test]
+fn a_statement_that_must_be_alone() {
+    let alone = "create table a (n int);\ncreate index concurrently on a (n);";
+    fails(&[("migrations/1_a.sql", alone)], &["SQLSTATE 25001", "help: the tool runs this file in a transaction"]);
+    let first = format!("-- no-transaction\n{alone}");
+    fails(&[("migrations/1_a.sql", &first)], &["SQLSTATE 25001", "help: the tool sends this file as one string"]);
+}
+
+#[test]
+fn a_deferred_constraint() {
+    let sql = "create table a (n int primary key, m int references a deferrable initially deferred);\n\ninsert into a values (1, 2);\n";
+    fails(&[("migrations/1_a.sql", sql)], &["1_a.sql fails at line 3", "SQLSTATE 23503"]);
 }

@@ -1,8 +1,8 @@
-//! Migrations in the layouts of sqlx, diesel, refinery and dbmate, each with its tool's own table, and numbered files.
+//! Migrations in the layouts of all tools, each with its tool's own table, and numbered files.
 
 use super::TABLES;
 use crate::package::Package;
-use crate::rerun::ask;
+use crate::rerun::{Rerun, ask};
 
 #[test]
 fn sqlx_with_ways_back() {
@@ -51,7 +51,7 @@ fn diesel() {
         ),
         ("migrations/00000000000000_diesel_initial_setup/down.sql", "this is no sql"),
         ("migrations/2024-01-31-120000_a/up.sql", "create table layout_d (n int default f());"),
-        ("migrations/2024-02-01-120000_b/up.sql", "create index concurrently on layout_d (n); vacuum layout_d;"),
+        ("migrations/2024-02-01-120000_b/up.sql", "create index concurrently on layout_d (n);"),
         ("migrations/2024-02-01-120000_b/metadata.toml", "run_in_transaction = false"),
     ]);
     let found = ask(&package, &[TABLES, "select version from __diesel_schema_migrations order by 1"]);
@@ -79,7 +79,7 @@ fn dbmate() {
             "migrations/20240131120000_a.sql",
             "-- migrate:up\ncreate table layout_f ();\n\n-- migrate:down\nthis is no sql",
         ),
-        ("migrations/20240201120000_b.sql", "-- migrate:up transaction:false\nvacuum layout_f; vacuum layout_f;"),
+        ("migrations/20240201120000_b.sql", "-- migrate:up transaction:false\nvacuum layout_f;"),
     ]);
     let found = ask(&package, &[TABLES, "select version from schema_migrations order by 1"]);
     assert_eq!(found, ["layout_f", "schema_migrations", "20240131120000", "20240201120000"]);
@@ -94,4 +94,120 @@ fn numbered_files() {
         ("migrations/README.md", "about them"),
     ]);
     assert_eq!(ask(&package, &["select n from layout_g", TABLES]), ["1", "layout_g"]);
+}
+
+#[test]
+fn goose() {
+    let package = Package::new(&[
+        (
+            "migrations/00002_f.sql",
+            "-- +goose Up\n-- +goose StatementBegin\ncreate function layout_h_f() returns int language plpgsql as $$\n\
+             begin\n  return 7;\nend $$;\n-- +goose StatementEnd\n\n-- +goose Down\ndrop function layout_h_f;\n",
+        ),
+        (
+            "migrations/00001_a.sql",
+            "-- +goose Up\ncreate table layout_h (n int);\n\n-- +goose Down\ndrop table layout_h;\n",
+        ),
+        (
+            "migrations/00003_i.sql",
+            "-- +goose NO TRANSACTION\n-- +goose Up\ncreate index concurrently on layout_h (n);\nvacuum layout_h;\n\
+             -- +goose Down\nthis is no sql\n",
+        ),
+        ("migrations/embed.go", "package migrations"),
+    ]);
+    let history =
+        "select version_id from goose_db_version where is_applied and tstamp <= now() at time zone 'utc' order by id";
+    let found = ask(
+        &package,
+        &[TABLES, "select layout_h_f()", "select count(*) from pg_indexes where tablename = 'layout_h'", history],
+    );
+    assert_eq!(found, ["goose_db_version", "layout_h", "7", "1", "0", "1", "2", "3"]);
+}
+
+#[test]
+fn sql_migrate() {
+    let package = Package::new(&[
+        (
+            "migrations/20240101000000-a.sql",
+            "-- +migrate Up\ncreate table layout_i (n int);\n-- +migrate Down\ndrop table layout_i;\n",
+        ),
+        (
+            "migrations/20240102000000-b.sql",
+            "-- +migrate Up notransaction\ncreate index concurrently on layout_i (n);\nvacuum layout_i;\n-- +migrate Down\n",
+        ),
+    ]);
+    let history = "select id || ' ' || (applied_at <= now()) from gorp_migrations order by 1";
+    let found = ask(&package, &[TABLES, history]);
+    assert_eq!(found, ["gorp_migrations", "layout_i", "20240101000000-a.sql true", "20240102000000-b.sql true"]);
+}
+
+#[test]
+fn flyway() {
+    let package = Package::new(&[
+        ("migrations/V2__b.sql", "create index concurrently on layout_j (n);"),
+        ("migrations/V1.5__a.sql", "create table layout_j (n int);\ncopy layout_j from stdin;\n3\n4\n\\.\n"),
+        ("migrations/U1.5__a.sql", "drop table layout_j;"),
+        ("migrations/R__view.sql", "create or replace view layout_j_sum as select sum(n) from layout_j;"),
+    ]);
+    assert_eq!(ask(&package, &[TABLES, "select sum from layout_j_sum"]), ["layout_j", "7"]);
+}
+
+#[test]
+fn golang_migrate() {
+    let package = Package::new(&[
+        ("sqlx.toml", "[migrate]\nmigrations-dir = \"nowhere\"\n"),
+        ("db/000001_a.up.sql", "create table layout_k (n int);"),
+        ("db/000001_a.down.sql", "drop table layout_k;"),
+        ("db/000002_b.up.sql", "create index concurrently on layout_k (n);"),
+    ]);
+    let found = Rerun::test("templates::layouts::inner::of_golang_migrate").package(&package).run();
+    assert_eq!(found.passed().answers(), ["layout_k schema_migrations", "2 false"]);
+}
+
+#[test]
+fn prisma() {
+    let package = Package::new(&[
+        ("migrations/20240102000000_b/migration.sql", "create index concurrently on layout_l (n);"),
+        ("migrations/20240101000000_a/migration.sql", "create table layout_l (n int);"),
+        ("migrations/migration_lock.toml", "provider = \"postgresql\""),
+    ]);
+    // As `sha256sum` has it.
+    let checksum = "select migration_name || ' ' || left(checksum, 8) || ' ' || length(id) || ' ' || applied_steps_count \
+                    from _prisma_migrations where finished_at <= now() order by 1";
+    let found = ask(&package, &[TABLES, checksum]);
+    let expected =
+        ["_prisma_migrations", "layout_l", "20240101000000_a 86b9792b 36 1", "20240102000000_b 20680967 36 1"];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn atlas() {
+    let package = Package::new(&[
+        ("migrations/20240101000000_a.sql", "create table layout_m (n int);"),
+        (
+            "migrations/20240102000000.sql",
+            "-- atlas:txmode none\n\ncreate index concurrently on layout_m (n);\nvacuum layout_m;",
+        ),
+        ("migrations/atlas.sum", "h1:abc="),
+    ]);
+    assert_eq!(
+        ask(&package, &[TABLES, "select count(*) from pg_indexes where tablename = 'layout_m'"]),
+        ["layout_m", "1"]
+    );
+}
+
+mod inner {
+    use sqlx::PgPool;
+
+    use super::TABLES;
+
+    #[ptest::db_test(migrations = "golang-migrate:db")]
+    #[ignore = "run by another test"]
+    async fn of_golang_migrate(pool: PgPool) -> sqlx::Result<()> {
+        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&pool).await?;
+        println!("answer: {}", tables.join(" "));
+        let state = "select version || ' ' || dirty from schema_migrations";
+        println!("answer: {}", sqlx::query_scalar::<_, String>(state).fetch_one(&pool).await?);
+        Ok(())
+    }
 }

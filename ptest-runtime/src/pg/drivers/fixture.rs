@@ -1,16 +1,19 @@
 //! Fixtures: scripts that run inside the transaction before the body, as a session of the sandbox.
 
+use std::path::Path;
+
 use crate::error::Failure;
 use crate::pg::postgres::Postgres;
+use crate::pg::script;
 use crate::pg::server::Connection;
-use crate::schema::{ApplyError, run_script};
+use crate::schema::{Cut, Script as Run, StepError};
 use crate::spec::Script;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot load fixture {path}")]
 pub(crate) struct FixtureError {
     pub(crate) path: &'static str,
-    pub(crate) source: ApplyError,
+    pub(crate) source: StepError,
 }
 
 impl Failure for FixtureError {
@@ -22,9 +25,12 @@ impl Failure for FixtureError {
 pub(crate) async fn load(postgres: &Postgres, fixture: &Script) -> crate::Result<()> {
     let address = postgres.address();
     let mut connection = Connection::open(&address, &address.database, &[]).await?;
-    run_script(&mut connection, fixture.path.into(), fixture.sql)
-        .await
-        .map_err(|source| FixtureError { path: fixture.path, source })?;
+    let (path, sql) = (Path::new(fixture.path), fixture.sql);
+    // As one string, which is one round trip.
+    let cut = if script::has_commands(sql) { Cut::Statements } else { Cut::Whole };
+    let run = Run { path, sql, in_transaction: false, cut, note: None };
+    let done = script::run(&mut connection, &run).await;
+    done.map_err(|error| FixtureError { path: fixture.path, source: error.at(path, sql) })?;
     connection.close().await;
     Ok(())
 }

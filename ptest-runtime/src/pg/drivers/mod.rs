@@ -17,8 +17,6 @@ mod postgres;
 mod sea_orm;
 #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-08-postgres"))]
 mod sqlx;
-#[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
-pub(crate) mod sqlx_migrator;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
 

@@ -86,7 +86,7 @@ pub(crate) use conversation::Transport;
 pub(crate) use log::Text;
 pub(crate) use log::{Entry, Failure, Record, Said, SessionState};
 pub(crate) use mark::return_sql;
-pub(crate) use sql::ranges;
+pub(crate) use sql::{characters, next_statement, ranges, words};
 pub(crate) use watch::Watch;
 
 use std::cell::{Cell, RefCell};

@@ -199,8 +199,19 @@ impl Connection {
         self.stream.write_all(&out).await
     }
 
+    /// Runs a `COPY … FROM stdin`, and sends these rows.
+    pub(crate) async fn copy_in(&mut self, sql: &str, rows: &str) -> Result<(), QueryError> {
+        self.send(sql).await?;
+        self.answer(Some(rows)).await.map(drop)
+    }
+
     /// Reads the answer of the oldest query under way.
     pub(crate) async fn finish(&mut self) -> Result<Rows, QueryError> {
+        self.answer(None).await
+    }
+
+    /// The same, where the server may ask for rows.
+    async fn answer(&mut self, mut copied: Option<&str>) -> Result<Rows, QueryError> {
         let mut rows = Vec::new();
         let mut error = None;
         self.completed = 0;
@@ -209,6 +220,7 @@ impl Connection {
                 Message::CommandComplete => self.completed += 1,
                 Message::DataRow(row) => rows.push(backend::values(row)?),
                 Message::ErrorResponse(body) => error = Some(DbError::read(body)),
+                Message::CopyInResponse => self.copy(copied.take()).await?,
                 Message::ReadyForQuery => break,
                 _ => {}
             }
@@ -218,6 +230,23 @@ impl Connection {
             }
         }
         error.map_or(Ok(rows), |e| Err(e.into()))
+    }
+
+    /// Sends the rows that the server waits for; it takes an error for none.
+    async fn copy(&mut self, rows: Option<&str>) -> io::Result<()> {
+        /// What one message holds at most.
+        const PART: usize = 64 * 1024;
+        let mut out = BytesMut::with_capacity(PART + 8);
+        for part in rows.unwrap_or_default().as_bytes().chunks(PART) {
+            frontend::copy_data(&mut out, part);
+            self.stream.write_all(&out).await?;
+            out.clear();
+        }
+        match rows {
+            Some(_) => frontend::copy_done(&mut out),
+            None => frontend::copy_fail(&mut out, "only psql sends the rows that stand in a script"),
+        }
+        self.stream.write_all(&out).await
     }
 
     /// How many statements of the last query succeeded.

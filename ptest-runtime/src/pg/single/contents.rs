@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use super::SingleError;
 use crate::pg::server::{Address, Admin, Connection, QueryError, Rows, ServerError, quote_literal};
+use crate::pg::template;
 use crate::pg::template::facts::{self, Facts};
-use crate::schema::{self, Schema};
+use crate::schema::Schema;
 
 /// What every mark begins with.
 const MARK: &str = "ptest keeps this schema to know its own database";
@@ -127,8 +128,8 @@ async fn build(
         let mut layers: Vec<&Schema> = std::iter::successors(Some(schema), |layer| layer.base()).collect();
         layers.reverse();
         for layer in layers {
-            schema::migrate(server, database, layer).await.map_err(|source| SingleError::Apply {
-                verb: layer.source.verb(),
+            template::apply(server, database, layer).await.map_err(|source| SingleError::Apply {
+                verb: layer.step.verb(),
                 database: database.to_owned(),
                 source,
             })?;

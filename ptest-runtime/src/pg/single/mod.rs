@@ -22,7 +22,7 @@ pub(crate) use turns::Turn;
 
 use crate::error::Failure;
 use crate::pg::server::{Address, quote_ident};
-use crate::schema::ApplyError;
+use crate::schema::StepError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SingleError {
@@ -37,7 +37,7 @@ pub(crate) enum SingleError {
     #[error("cannot build the single database `{database}`, for the user `{user}` lacks the right to create in it")]
     Rights { database: String, user: String, grants: String },
     #[error("cannot {verb} the single database `{database}`")]
-    Apply { verb: &'static str, database: String, source: ApplyError },
+    Apply { verb: &'static str, database: String, source: StepError },
     #[error("cannot lease the single database `{database}` within an hour: {holder} has it")]
     Held { database: String, holder: String },
 }

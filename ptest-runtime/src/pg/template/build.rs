@@ -1,13 +1,18 @@
 //! The building of templates and the cloning of slots: everything that changes the server's list of databases.
 
+use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::names::{KEPT_MARK, UNUSED_SINCE, private_name, template_name};
 use super::owner::{self, Standing};
 use super::{TemplateError, facts};
-use crate::pg::server::{Admin, QueryError, ServerError, quote_ident, quote_literal};
-use crate::schema::{self, Schema};
+use crate::pg::postgres::Postgres;
+use crate::pg::script::Runner;
+use crate::pg::server::{Address, Admin, QueryError, ServerError, quote_ident, quote_literal};
+use crate::schema::{Draft, Schema, StepError};
+use crate::test::context::Context;
 
 /// One template is built on a server at a time: roles and other objects of the whole cluster are not private to it.
 const BUILD_LOCK: i64 = 0x7074_6573_7401;
@@ -58,8 +63,8 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     let built = async {
         create(admin, schema, &private).await?;
         let address = admin.address().clone();
-        schema::migrate(&address, &private, schema).await.map_err(|source| TemplateError::Apply {
-            verb: schema.source.verb(),
+        apply(&address, &private, schema).await.map_err(|source| TemplateError::Apply {
+            verb: schema.step.verb(),
             name: template.to_owned(),
             source,
         })?;
@@ -72,7 +77,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
             crate::progress(&format!(
                 "built the template {template} in {:.1} s ({})",
                 started.elapsed().as_secs_f64(),
-                schema.source.once()
+                schema.step.once()
             ));
             BUILT.store(true, Ordering::Relaxed);
         }
@@ -80,6 +85,17 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
         Err(_) => discard(admin, &private).await,
     }
     built
+}
+
+/// Brings a schema into a database that has what is beneath it.
+pub(crate) async fn apply(server: &Address, database: &str, schema: &Schema) -> Result<(), StepError> {
+    let mut scripts = Runner::new(server, database);
+    let address = Address { database: database.to_owned(), ..server.clone() };
+    let url = crate::pg::server::url(&address);
+    let context = Arc::new(move || Box::new(Context::of_draft(Postgres::of_draft(address.clone()))) as Box<dyn Any>);
+    let applied = schema.apply(&mut Draft { url, scripts: &mut scripts, context }).await;
+    scripts.close().await;
+    applied
 }
 
 /// Makes the database that becomes a template: empty, or with what the template beneath it has.

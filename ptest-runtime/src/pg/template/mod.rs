@@ -8,7 +8,9 @@ pub(crate) mod facts;
 mod names;
 mod owner;
 
-pub(crate) use build::{MARK, clone_into, copy_settings_sql, create_clone_sql, ensure, has_built, lock_clone_sql};
+pub(crate) use build::{
+    MARK, apply, clone_into, copy_settings_sql, create_clone_sql, ensure, has_built, lock_clone_sql,
+};
 pub(crate) use names::{
     KEPT_MARK, PREFIX, UNUSED_SINCE, claimed_name, family_of, kept_name, slot_name, spare_name, template_name,
     used_name,
@@ -17,12 +19,12 @@ pub(crate) use owner::{Standing, has_template_sql, is_owner_sql, is_proven_sql};
 
 use crate::error::Failure;
 use crate::pg::server::{ServerError, quote_ident};
-use crate::schema::ApplyError;
+use crate::schema::StepError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TemplateError {
     #[error("cannot {verb} the template `{name}`")]
-    Apply { verb: &'static str, name: String, source: ApplyError },
+    Apply { verb: &'static str, name: String, source: StepError },
     #[error("cannot build the template `{name}`")]
     Build { name: String, source: ServerError },
     #[error("cannot clone the template into `{name}`")]

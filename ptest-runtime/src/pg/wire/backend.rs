@@ -14,6 +14,7 @@ pub(crate) enum Message {
     CommandComplete,
     DataRow(Bytes),
     ErrorResponse(Bytes),
+    CopyInResponse,
     Other(u8),
 }
 
@@ -75,6 +76,7 @@ impl Message {
             b'C' => Message::CommandComplete,
             b'D' => Message::DataRow(body),
             b'E' => Message::ErrorResponse(body),
+            b'G' => Message::CopyInResponse,
             tag => Message::Other(tag),
         })
     }

@@ -73,6 +73,21 @@ pub(crate) fn execute(out: &mut BytesMut, sql: &str) {
     });
 }
 
+/// `CopyData`.
+pub(crate) fn copy_data(out: &mut BytesMut, data: &[u8]) {
+    put(out, b'd', |b| b.put_slice(data));
+}
+
+/// `CopyDone`.
+pub(crate) fn copy_done(out: &mut BytesMut) {
+    put(out, b'c', |_| {});
+}
+
+/// `CopyFail`.
+pub(crate) fn copy_fail(out: &mut BytesMut, why: &str) {
+    put(out, b'f', |b| put_cstr(b, why.as_bytes()));
+}
+
 /// `Sync`.
 pub(crate) fn sync(out: &mut BytesMut) {
     put(out, b'S', |_| {});

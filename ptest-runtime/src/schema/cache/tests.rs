@@ -28,6 +28,10 @@ impl Folder {
         folder
     }
 
+    fn schema(&self) -> super::Folder {
+        schema_folder(&self.dir)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -47,7 +51,7 @@ impl Folder {
             computed.set(true);
             Ok::<_, Infallible>(self.fingerprint())
         };
-        let answer = fetch(&self.dir, &self.cache(), now, compute).unwrap();
+        let answer = fetch(&self.schema(), &self.cache(), now, compute).unwrap();
         assert_eq!(answer, self.fingerprint(), "a wrong fingerprint from the cache");
         computed.get()
     }
@@ -61,7 +65,11 @@ impl Folder {
         let mut parts = Vec::new();
         gather(&self.dir, &mut parts);
         parts.sort();
-        Fingerprint::of(parts.iter().map(Vec::as_slice))
+        {
+            let mut all = super::super::fingerprint::Parts::new("test");
+            parts.iter().for_each(|part| all.add(part));
+            all.fingerprint()
+        }
     }
 
     /// Waits until a change gets a time that no file here has yet, as two seconds would for any file system.
@@ -84,6 +92,10 @@ impl Folder {
         assert!(self.computes(), "the change was not seen");
         assert!(!self.computes(), "nothing changed since");
     }
+}
+
+fn schema_folder(dir: &Path) -> super::Folder {
+    super::Folder { path: dir.to_owned(), tool: None, sqlx: Default::default() }
 }
 
 fn later() -> SystemTime {
@@ -211,9 +223,9 @@ fn a_change_while_the_files_are_read_is_seen() {
         folder.tick();
         let compute = || {
             change(&folder);
-            Ok::<_, Infallible>(Fingerprint::of([]))
+            Ok::<_, Infallible>(folder.fingerprint())
         };
-        fetch(&folder.dir, &folder.cache(), later(), compute).unwrap();
+        fetch(&folder.schema(), &folder.cache(), later(), compute).unwrap();
         assert!(folder.computes(), "change {index}");
     }
 }
@@ -328,11 +340,11 @@ fn without_a_cache_the_files_are_read() {
 #[test]
 fn an_error_is_not_cached() {
     let folder = Folder::new(TWO);
-    let failed = fetch(&folder.dir, &folder.cache(), later(), || Err("broken"));
+    let failed = fetch(&folder.schema(), &folder.cache(), later(), || Err("broken"));
     assert_eq!(failed, Err("broken"));
     assert!(!folder.cache_file().exists());
     let missing = folder.root.path().join("missing");
-    assert_eq!(fetch(&missing, &folder.cache(), later(), || Err("missing")), Err("missing"));
+    assert_eq!(fetch(&schema_folder(&missing), &folder.cache(), later(), || Err("missing")), Err("missing"));
 }
 
 #[test]
@@ -376,7 +388,7 @@ fn cost_of_a_hit() {
             let text = "create table things (id bigint primary key, name text not null);\n".repeat(30);
             let files: Vec<_> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
             let folder = Folder::new(&files);
-            let source = crate::schema::migrations::Folder { path: folder.dir.clone(), sqlx: Default::default() };
+            let source = folder.schema();
             let target = folder.root.path().join("target/ptest");
             let expected = Fingerprint::of_folder(&source, &target).unwrap();
 

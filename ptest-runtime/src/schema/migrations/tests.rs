@@ -1,9 +1,11 @@
+use std::fs;
 use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::error::Error;
+use crate::schema::layouts;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -19,11 +21,16 @@ fn empty_files(names: &[&str]) -> TempDir {
     folder(&names.iter().map(|name| (*name, "")).collect::<Vec<_>>())
 }
 
-/// Layout, then versions and names in order.
-fn summary(names: &[&str]) -> (Layout, Vec<String>) {
+/// Reads a folder that does not say whose it is.
+fn read(dir: &Path) -> Result<MigrationSet, MigrationsError> {
+    layouts::read(&Folder { path: dir.to_owned(), tool: None, sqlx: SqlxSettings::default() })
+}
+
+/// The tool, then versions and names in order.
+fn summary(names: &[&str]) -> (&'static str, Vec<String>) {
     let root = empty_files(names);
     let set = read(root.path()).unwrap();
-    (set.layout, set.migrations.iter().map(|m| format!("{} {}", m.version, m.name)).collect())
+    (set.layout.tool(), set.migrations.iter().map(|m| format!("{} {}", m.version, m.name)).collect())
 }
 
 fn report(error: MigrationsError) -> String {
@@ -47,13 +54,13 @@ fn assert_says(report: &str, words: &[&str]) {
 fn sqlx_orders_by_number() {
     let names = ["10_c.sql", "9_b.sql", "0001_a_b.sql", "-1_before.sql", "README.md", "schema.sql"];
     let expected = ["-1 before", "0001 a_b", "9 b", "10 c"];
-    assert_eq!(summary(&names), (Layout::Sqlx, expected.map(str::to_owned).to_vec()));
+    assert_eq!(summary(&names), ("sqlx", expected.map(str::to_owned).to_vec()));
 }
 
 #[test]
 fn sqlx_runs_only_the_way_up() {
     let names = ["1_a.up.sql", "1_a.down.sql", "2_b.sql", "3_c.down.sql"];
-    assert_eq!(summary(&names), (Layout::Sqlx, vec!["1 a".to_owned(), "2 b".to_owned()]));
+    assert_eq!(summary(&names), ("sqlx", vec!["1 a".to_owned(), "2 b".to_owned()]));
 }
 
 #[test]
@@ -70,14 +77,14 @@ fn diesel_orders_by_text() {
     ];
     let expected =
         ["00000000000000 diesel_initial_setup", "10 second", "20240115000000 a", "20240201000000 b", "9 last"];
-    assert_eq!(summary(&names), (Layout::Diesel, expected.map(str::to_owned).to_vec()));
+    assert_eq!(summary(&names), ("diesel", expected.map(str::to_owned).to_vec()));
 }
 
 #[test]
 fn refinery_orders_by_number() {
     let names = ["V10__c.sql", "U9__b.sql", "V1__a.sql", "mod.rs", "notes_about_this.sql", "old/readme"];
     let expected = ["1 a", "9 b", "10 c"];
-    assert_eq!(summary(&names), (Layout::Refinery, expected.map(str::to_owned).to_vec()));
+    assert_eq!(summary(&names), ("refinery", expected.map(str::to_owned).to_vec()));
 }
 
 #[test]
@@ -131,8 +138,8 @@ fn a_migration_can_ask_for_no_transaction() {
 #[test]
 fn a_folder_without_migrations_says_what_it_holds() {
     assert_says(
-        &refusal(&["README.md", "schema.sql"]),
-        &["`DIR`", "`README.md`, `schema.sql`", "`V<version>__<name>.sql`"],
+        &refusal(&["README.md", "notes.sql"]),
+        &["`DIR`", "`README.md`, `notes.sql`", "`V<version>__<name>.sql`"],
     );
     assert_says(&refusal(&[]), &["`DIR`", "is empty", "`migrations = false`"]);
     assert_says(&refusal(&["3_c.down.sql"]), &["`3_c.down.sql`"]);
@@ -145,7 +152,7 @@ fn a_folder_without_migrations_says_what_it_holds() {
 fn two_equal_versions_are_named() {
     assert_says(&refusal(&["1_a.sql", "001_b.sql"]), &["`DIR`", "`1_a.sql`", "`001_b.sql`", "a version of its own"]);
     assert_says(&refusal(&["1_a.sql", "1_a.up.sql"]), &["`1_a.sql`", "`1_a.up.sql`"]);
-    assert_says(&refusal(&["V1__a.sql", "U01__b.sql"]), &["`V1__a.sql`", "`U01__b.sql`"]);
+    assert_says(&refusal(&["V1__a.sql", "V01__b.sql"]), &["`V1__a.sql`", "`V01__b.sql`"]);
     assert_says(
         &refusal(&["2024-01-31-000000_a/up.sql", "20240131000000_b/up.sql"]),
         &["20240131000000", "`2024-01-31-000000_a`", "`20240131000000_b`"],
@@ -157,7 +164,7 @@ fn a_wrong_version_is_named() {
     assert_says(&refusal(&["1_a.sql", "two_b.sql"]), &["`DIR/two_b.sql`", "sqlx", "`<version>_<name>.sql`"]);
     assert_says(&refusal(&["99999999999999999999_a.sql"]), &["`DIR/99999999999999999999_a.sql`"]);
     assert_says(&refusal(&["V1__a.sql", "V2_b.sql"]), &["`DIR/V2_b.sql`", "refinery", "`V<version>__<name>.sql`"]);
-    assert_says(&refusal(&["V1.5__a.sql"]), &["`DIR/V1.5__a.sql`", "whole number"]);
+    assert_says(&refusal(&["V1_a.sql"]), &["`DIR/V1_a.sql`", "whole number"]);
 }
 
 #[test]
@@ -236,10 +243,10 @@ fn sqlx_toml_names_the_folder_and_the_settings() {
         ignored_chars: vec!['\r', ' ', '\u{feff}'],
     };
     let found = |migrations| locate_in(package.path(), migrations).unwrap();
-    let default = Folder { path: package.path().join("db/migrations"), sqlx: settings() };
+    let default = Folder { path: package.path().join("db/migrations"), tool: None, sqlx: settings() };
     assert_eq!(found(Migrations::Default), Some(default));
     // The settings are for any folder, as in sqlx.
-    let other = Folder { path: package.path().join("other"), sqlx: settings() };
+    let other = Folder { path: package.path().join("other"), tool: None, sqlx: settings() };
     assert_eq!(found(Migrations::Dir("other")), Some(other));
     assert_eq!(found(Migrations::None), None);
 }
@@ -273,7 +280,7 @@ fn sqlx_reads_the_same() {
         ("-1_a.sql", "select -1"),
         ("+3_a.b.sql", "select 3"),
         ("README.md", ""),
-        ("schema.sql", ""),
+        ("notes.sql", ""),
         ("inner/7_x.sql", ""),
     ]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -39,7 +39,7 @@ pub(super) struct Token {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lexer<'a> {
     sql: &'a [u8],
-    pos: usize,
+    pub(super) pos: usize,
     standard_conforming_strings: bool,
 }
 

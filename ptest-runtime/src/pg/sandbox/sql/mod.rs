@@ -35,7 +35,7 @@ mod tests;
 
 pub(crate) use analysis::is_analysed;
 pub(crate) use name::Ident;
-pub(crate) use split::{ranges, split};
+pub(crate) use split::{characters, next_statement, ranges, split, words};
 pub(crate) use statement::{Hints, Isolation, Kind, Modes, Statement};
 #[cfg(test)]
 pub(super) use tests::Random;

@@ -33,6 +33,45 @@ pub(crate) fn ranges(sql: &[u8]) -> impl ExactSizeIterator<Item = Range<usize>> 
     split(sql, true).into_iter().map(|statement| statement.range)
 }
 
+/// The first statement of a script at or behind `pos`, and where what follows it begins. It is empty where psql reads a
+/// command, which a backslash begins.
+pub(crate) fn next_statement(sql: &[u8], pos: usize) -> Option<(Range<usize>, usize)> {
+    let mut lexer = Lexer::new(sql, pos, true);
+    loop {
+        let before = lexer;
+        let first = lexer.next();
+        if first.kind == TokenKind::Char(b'\\') {
+            return Some((first.start..first.start, first.end));
+        }
+        lexer = before;
+        match extent(&mut lexer) {
+            Extent::Statement { first, end, .. } => return Some((first.start..end, lexer.pos)),
+            Extent::Empty => {}
+            Extent::End => return None,
+            Extent::Broken { start, .. } => return Some((start..sql.len(), sql.len())),
+        }
+    }
+}
+
+/// The words of a statement that are no literals, in lower case.
+pub(crate) fn words(sql: &[u8]) -> impl Iterator<Item = String> {
+    let word = |token: Token| String::from_utf8_lossy(&sql[token.start..token.end]).to_ascii_lowercase();
+    tokens(sql).filter(|token| token.kind == TokenKind::Word).map(word)
+}
+
+/// Where a statement has a character outside of words and literals.
+pub(crate) fn characters(sql: &[u8], character: u8) -> impl Iterator<Item = usize> {
+    tokens(sql).filter(move |token| token.kind == TokenKind::Char(character)).map(|token| token.start)
+}
+
+fn tokens(sql: &[u8]) -> impl Iterator<Item = Token> {
+    let mut lexer = Lexer::new(sql, 0, true);
+    std::iter::from_fn(move || {
+        let token = lexer.next();
+        (!matches!(token.kind, TokenKind::End | TokenKind::Broken)).then_some(token)
+    })
+}
+
 fn statement(lexer: &Lexer<'_>, first: Token, end: usize, hints: Hints) -> Statement {
     let kind = match first.kind {
         TokenKind::Word => classify(&lexer.sql()[..end], first, lexer.standard_conforming_strings()),

@@ -10,30 +10,21 @@ use crate::sqlite::SqliteError;
 use crate::sqlite::script::line_of_statement;
 
 /// Why a script failed, and the line where the failed statement begins.
-pub(super) struct Failure {
+pub(super) struct Failed {
     pub(super) line: usize,
     pub(super) source: sqlx::Error,
 }
 
 pub(super) async fn run_fixture(conn: &mut SqliteConnection, fixture: &'static Script) -> Result<(), SqliteError> {
-    run(conn, fixture.sql).await.map_err(|Failure { line, source }| SqliteError::Fixture {
+    run(conn, fixture.sql).await.map_err(|Failed { line, source }| SqliteError::Fixture {
         path: fixture.path,
         line,
         source: source.into(),
     })
 }
 
-/// Runs a script that is part of a template. Whatever it leaves undone goes with the file.
-pub(super) async fn run_seed(conn: &mut SqliteConnection, seed: &'static Script) -> Result<(), SqliteError> {
-    run(conn, seed.sql).await.map_err(|Failure { line, source }| SqliteError::Seed {
-        path: seed.path,
-        line,
-        source: source.into(),
-    })
-}
-
 /// Runs every statement of `script`, up to the first that fails.
-pub(super) async fn run(conn: &mut SqliteConnection, script: &str) -> Result<(), Failure> {
+pub(super) async fn run(conn: &mut SqliteConnection, script: &str) -> Result<(), Failed> {
     let mut results = sqlx::raw_sql(AssertSqlSafe(script.to_owned())).execute_many(conn);
     let mut done = 0;
     loop {
@@ -41,7 +32,7 @@ pub(super) async fn run(conn: &mut SqliteConnection, script: &str) -> Result<(),
         match next.transpose() {
             Ok(Some(_)) => done += 1,
             Ok(None) => return Ok(()),
-            Err(source) => return Err(Failure { line: line_of_statement(script, done), source }),
+            Err(source) => return Err(Failed { line: line_of_statement(script, done), source }),
         }
     }
 }

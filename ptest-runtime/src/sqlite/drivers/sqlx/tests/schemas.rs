@@ -64,8 +64,9 @@ fn a_failed_migration_is_named_with_its_line_and_leaves_nothing() {
     ]);
     for _ in 0..2 {
         let report = format!("{:?}", project.open_error());
-        assert!(report.starts_with("cannot apply migration "), "{report}");
-        assert!(report.contains("/migrations/2_posts.sql:4\n"), "{report}");
+        assert!(report.starts_with("cannot migrate the SQLite template\n"), "{report}");
+        assert!(report.contains("/migrations/2_posts.sql fails at line 4\n"), "{report}");
+        assert!(report.contains("    4 | create tabel comments (x);\n"), "{report}");
         assert!(report.contains(r#"near "tabel": syntax error"#), "{report}");
         assert_eq!(files(&project), [] as [&str; 0]);
     }
@@ -74,15 +75,21 @@ fn a_failed_migration_is_named_with_its_line_and_leaves_nothing() {
 }
 
 #[test]
-fn a_failed_migration_without_a_transaction_is_named_without_a_wrong_line() {
+fn a_failed_migration_without_a_transaction_is_named_with_its_line() {
     let twice = "-- no-transaction\ncreate table posts (x);\ncreate table posts (x);";
     let project = Project::new(&[USERS, ("2_posts.sql", twice)]);
-    // The second run fails in its first statement, with the same words; another text would have told them apart.
-    assert!(project.open_error().to_string().contains("2_posts.sql"));
-    let project =
-        Project::new(&[USERS, ("2_posts.sql", "-- no-transaction\ncreate table posts (x);\nselect nothing;")]);
-    assert!(project.open_error().to_string().ends_with("2_posts.sql"));
+    let report = format!("{:?}", project.open_error());
+    assert!(report.contains("2_posts.sql fails at line 3\n"), "{report}");
     assert_eq!(files(&project), [] as [&str; 0]);
+}
+
+#[test]
+fn a_setting_of_a_migration_ends_with_it() {
+    let off = "-- no-transaction\npragma foreign_keys = off; create table post (user int references users (id));";
+    let project = Project::new(&[USERS, ("2_post.sql", off), ("3_orphan.sql", "insert into post values (7)")]);
+    let report = format!("{:?}", project.open_error());
+    assert!(report.contains("3_orphan.sql fails at line 1\n"), "{report}");
+    assert!(report.contains("FOREIGN KEY constraint failed"), "{report}");
 }
 
 #[test]
@@ -112,8 +119,8 @@ fn a_migrator_of_the_users_own_is_run() {
     run(vec![migration(1, "create table made (x)")]).unwrap();
     let error = run(vec![migration(1, "create table made (x)"), migration(2, "\n\nselect nothing")]).unwrap_err();
     let report = format!("{error:?}");
-    assert!(report.starts_with("the migrations of sqlx cannot be applied\n"), "{report}");
-    assert!(report.contains("caused by: cannot apply migration 2 (made in code):3\n"), "{report}");
+    assert!(report.contains("caused by: the migrations of sqlx cannot be applied\n"), "{report}");
+    assert!(report.contains("caused by: while executing migration 2: "), "{report}");
 }
 
 #[test]
@@ -130,8 +137,8 @@ fn migrations_of_diesel_fill_its_table() {
     });
     assert_eq!(versions, ["20260101000000", "20260102000000"]);
     project.write("2026-01-02-000000_admin/up.sql", "select 1;\n\ninsert into users (nme) values ('admin')");
-    let error = project.open_error().to_string();
-    assert!(error.ends_with("2026-01-02-000000_admin/up.sql:3"), "{error}");
+    let report = format!("{:?}", project.open_error());
+    assert!(report.contains("2026-01-02-000000_admin/up.sql fails at line 3"), "{report}");
 }
 
 #[test]

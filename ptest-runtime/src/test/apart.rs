@@ -9,7 +9,7 @@ use crate::error::Cause;
 use crate::sys::{end_runtime, panic_message};
 
 /// Runs it to its end.
-pub(crate) async fn apart(work: impl AsyncFnOnce() -> Result<(), Cause> + Send + 'static) -> Result<(), Cause> {
+pub(super) async fn apart(work: impl AsyncFnOnce() -> Result<(), Cause> + Send + 'static) -> Result<(), Cause> {
     let (reply, outcome) = oneshot::channel();
     std::thread::Builder::new().name("ptest template".to_owned()).spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
