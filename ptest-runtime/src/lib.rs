@@ -7,6 +7,7 @@ mod audit;
 mod config;
 mod engine;
 mod error;
+mod helper;
 #[allow(dead_code)]
 mod pg;
 mod schema;

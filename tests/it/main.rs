@@ -11,6 +11,7 @@ mod differential;
 mod disk;
 mod faq;
 mod fixtures;
+mod helper;
 mod isolation;
 mod kept;
 mod lease;

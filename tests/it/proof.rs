@@ -28,7 +28,10 @@ fn any_order_on_any_slot() {
     // A clone that no test has ever had.
     let reference = Rerun::test("proof::reference").package(&package).run();
     package.write("reference", &reference.passed().lines("state ").join("\n"));
-    let run = |rerun: Rerun| rerun.package(&package).env(REFERENCE, package.path().join("reference"));
+    // The helper would lend other slots than those that are named.
+    let run = |rerun: Rerun| {
+        rerun.package(&package).env(REFERENCE, package.path().join("reference")).env("PTEST_HELPER", "off")
+    };
 
     let mut slots = BTreeSet::new();
     for _ in 0..2 {
@@ -44,6 +47,28 @@ fn any_order_on_any_slot() {
     for slot in slots {
         run(Rerun::test("proof::looks_only").env(SLOT, &slot)).run().passed().says(&format!("looked at slot {slot}"));
     }
+}
+
+#[test]
+fn on_a_backend_that_goes_from_process_to_process() {
+    let seed = std::env::var(SEED).ok().and_then(|s| s.parse().ok()).unwrap_or(u64::from(std::process::id()));
+    println!("{SEED}={seed}");
+    let schema = format!("{}\n-- from process to process {seed}", bodies::SCHEMA);
+    let package = Package::new(&[("migrations/1_all.sql", &schema)]);
+    let reference = Rerun::test("proof::reference").package(&package).run();
+    package.write("reference", &reference.passed().lines("state ").join("\n"));
+    let run = |name: &str| {
+        let test = Rerun::test(name).package(&package).env(REFERENCE, package.path().join("reference"));
+        test.env(SEED, seed.to_string()).env("PTEST_HELPER", "on").run()
+    };
+    let mut failed = 0;
+    for number in 0..bodies::ALL.len() {
+        let outcome = run(&format!("proof::inner::t{number:02}"));
+        outcome.never_says("is not as its template");
+        failed += usize::from(!outcome.status.success());
+    }
+    assert_eq!(failed, bodies::FAIL);
+    run("proof::looks_only").passed();
 }
 
 #[ptest::db_test(isolation = "database")]

@@ -12,8 +12,10 @@
 //! | `PTEST_KEEP` | Keeps databases for a day so that you can inspect them: `failed` those of failing tests, `all` every test's. | none is kept |
 //! | `PTEST_LOG` | `sql`: a passing test prints its last statements too. | only a failing test does |
 //! | `PTEST_AUDIT` | Severities of findings for a whole run, such as `open_transaction=error,leaked_session=off`. The attribute takes precedence. | the attribute's defaults |
+//! | `PTEST_HELPER` | Use of [the helper](#the-helper), which keeps connections open between test processes: `off` does without; `on` also gives connections back under runners other than nextest that give each test a process. | tests borrow, and give back under nextest |
 //! | `PATH` | Where `postgres` and `pg_config` are looked for. | the usual folders only |
 //! | `CARGO_MANIFEST_DIR` | Set by Cargo and nextest: the package's folder. | the package's folder when it was compiled |
+//! | `NEXTEST_EXECUTION_MODE` | Set by nextest: `process-per-test`. | tests keep their connections in their process |
 //! | `NEXTEST_TEST_GLOBAL_SLOT` | Set by nextest: the slot to try first. | `0`, and the runner is `cargo test` |
 //! | `TMPDIR` | Where the sockets of tests are, and ptest's files when it finds no `target` folder. | `/dev/shm` for the sockets where there is one, else `/tmp` |
 //!
@@ -22,6 +24,7 @@
 //! `PTEST_DATABASE_URL` wins over `DATABASE_URL`, wherever each of them stands. An empty variable counts as not set.
 
 mod dotenv;
+mod helper;
 mod server;
 mod target;
 mod url;
@@ -64,6 +67,18 @@ pub(crate) struct Config {
     pub(crate) log_sql: bool,
     /// `PTEST_AUDIT`.
     pub(crate) audit: Severities,
+    /// `PTEST_HELPER`.
+    pub(crate) helper: UseOfHelper,
+}
+
+/// What this process does with the [helper](crate::helper).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UseOfHelper {
+    Off,
+    /// Borrows, and keeps what it has for its next tests.
+    Borrow,
+    /// Gives back with each test.
+    GiveBack,
 }
 
 /// Whose database is kept.
@@ -106,6 +121,10 @@ const KEEP: &str = "PTEST_KEEP";
 const LOG: &str = "PTEST_LOG";
 const GLOBAL_SLOT: &str = "NEXTEST_TEST_GLOBAL_SLOT";
 const AUDIT: &str = "PTEST_AUDIT";
+const HELPER: &str = "PTEST_HELPER";
+/// Set by ptest itself, for a process that it starts as the helper: the folder of its socket.
+pub(crate) const HELPER_CALL: &str = "PTEST_HELPER_CALL";
+const EXECUTION_MODE: &str = "NEXTEST_EXECUTION_MODE";
 const TEMP_DIR: &str = "TMPDIR";
 const SHARED_MEMORY: &str = "/dev/shm";
 const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
@@ -149,9 +168,28 @@ impl Config {
                 .unwrap_or(Keep::None),
             log_sql: values::one_of(LOG, set(LOG), &[("sql", true)])?.unwrap_or(false),
             audit: set(AUDIT).map_or(Ok(Severities::new()), |value| values::severities(AUDIT, value))?,
+            helper: match values::one_of(
+                HELPER,
+                set(HELPER),
+                &[("off", UseOfHelper::Off), ("on", UseOfHelper::GiveBack)],
+            )? {
+                Some(helper) => helper,
+                None if set(EXECUTION_MODE).is_some_and(|mode| mode == "process-per-test") => UseOfHelper::GiveBack,
+                None => UseOfHelper::Borrow,
+            },
             slot_hint: set(GLOBAL_SLOT).and_then(|slot| slot.to_str()?.parse().ok()).unwrap_or(0),
         })
     }
+}
+
+/// The folder of the helper's socket, if this process was started as the helper.
+pub(crate) fn helper_call() -> Option<PathBuf> {
+    std::env::var_os(HELPER_CALL).map(PathBuf::from)
+}
+
+/// The arguments with which this process's binary runs its one test again; `None`: it runs others, too, or nobody can tell.
+pub(crate) fn this_test_again() -> Option<Vec<OsString>> {
+    helper::this_test_again(std::env::args_os().skip(1))
 }
 
 /// The folder of a `Cargo.toml`: where the package is now, else where it was compiled (`compiled`).

@@ -37,6 +37,8 @@ pub(crate) enum Class {
     NoServer,
     /// A connection that served tests before has ended: another may take its place.
     Gone,
+    /// The server takes no more clients: others may be asked to leave.
+    Crowded,
     /// Nothing but report it.
     Other,
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::error::Failure;
+use crate::helper;
 use crate::spec::TestSpec;
 use crate::sys::{BoxFuture, end_runtime, panic_message};
 use crate::test::context::{Closed, Context};
@@ -44,6 +45,7 @@ pub fn run(
     test: &'static TestSpec,
     body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<ExitCode>>,
 ) -> ExitCode {
+    helper::serve_if_called();
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, |cx, runtime, deadline| {
         let hold = cx.clock_hold().clone();
@@ -59,6 +61,7 @@ pub fn run_blocking<P>(
     params: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<P>>,
     body: impl FnOnce(P) -> ExitCode,
 ) -> ExitCode {
+    helper::serve_if_called();
     let mut cx = Context::new(test);
     let outcome = live(&mut cx, |cx, runtime, _| {
         let params = runtime.block_on(params(cx))?;

@@ -24,7 +24,9 @@ fn package() -> Package {
 }
 
 fn run(server: &ScratchServer, user: &str, package: &Package, statements: &[&str]) -> Outcome {
-    Rerun::test(ANSWERS).package(package).statements(statements).env("PTEST_DATABASE_URL", server.tcp(user)).run()
+    let test = Rerun::test(ANSWERS).package(package).statements(statements).env("PTEST_DATABASE_URL", server.tcp(user));
+    // The first slot, and nobody in it afterwards.
+    test.env("NEXTEST_TEST_GLOBAL_SLOT", "0").env("PTEST_HELPER", "off").run()
 }
 
 /// The name of a slot, without its number.

@@ -58,6 +58,12 @@ impl Backend {
         }
     }
 
+    /// The connection again, for another sandbox; `None`: something is still under way.
+    pub(crate) fn into_connection(self) -> Option<Connection> {
+        let rests = self.link.out.is_empty() && self.link.expected.is_empty() && self.leftover.is_none();
+        (rests && self.input.is_empty()).then(|| Connection::resume(self.stream, self.parameters, self.key))
+    }
+
     /// Writes what it can of what waits, and reads what has come.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> Poll<io::Result<()>> {
         let wrote = poll_write(&mut self.stream, &mut self.link.out, cx)?;

@@ -90,6 +90,11 @@ impl Input {
         Input { buffer: BytesMut::with_capacity(16 * 1024), streamed: b"Dd", limit: limit_of_server, missing: 0 }
     }
 
+    /// Whether nothing has arrived, and nothing is lacking.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.missing == 0
+    }
+
     /// The bytes that complete the frame begun last.
     pub(super) fn missing(&self) -> usize {
         self.missing

@@ -3,6 +3,7 @@
 //! It speaks the simple query protocol only, and returns rows as text.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -35,6 +36,25 @@ impl Stream {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
+        }
+    }
+}
+
+impl Stream {
+    /// Takes over a socket that another process has connected to this endpoint.
+    pub(crate) fn adopt(endpoint: &Endpoint, descriptor: OwnedFd) -> io::Result<Stream> {
+        match endpoint {
+            Endpoint::Unix { .. } => UnixStream::from_std(descriptor.into()).map(Stream::Unix),
+            Endpoint::Tcp { .. } => TcpStream::from_std(descriptor.into()).map(Stream::Tcp),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tcp(stream) => stream.as_fd(),
         }
     }
 }
@@ -173,6 +193,11 @@ impl Connection {
             }
             self.stream.write_all(&out).await?;
         }
+    }
+
+    /// The connection that this stream was, between two queries.
+    pub(crate) fn resume(stream: Stream, parameters: Vec<(String, String)>, key: BackendKey) -> Connection {
+        Connection { stream, input: BytesMut::new(), parameters, key, completed: 0 }
     }
 
     /// Runs one or more statements and returns all their rows.

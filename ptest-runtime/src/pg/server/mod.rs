@@ -105,6 +105,7 @@ impl Failure for ServerError {
     fn class(&self) -> Class {
         match self {
             ServerError::Connect { .. } => Class::NoServer,
+            ServerError::Refused { source, .. } if source.code == "53300" => Class::Crowded,
             _ => Class::Other,
         }
     }

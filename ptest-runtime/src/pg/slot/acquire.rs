@@ -58,6 +58,8 @@ pub(crate) struct Acquired {
     pub(super) constraints: Constraints,
     pub(super) proof: Proof,
     pub(super) sequences: Sequences,
+    /// What the server says of the template, for whoever has the backend next.
+    pub(super) told: Option<String>,
 }
 
 /// Tries to lease the slot with this number; `make`: clones it if it is missing.
@@ -137,9 +139,11 @@ async fn lock(
     let Some(proof) = Proof::read(begun.first()).filter(|_| text(&locked, 0).as_deref() == Some("t")) else {
         return Ok(Attempt::Held);
     };
-    let facts = text(&locked, 1).as_deref().and_then(Facts::read);
+    let told = text(&locked, 1);
+    let facts = told.as_deref().and_then(Facts::read);
     let note = notes.join(&database);
-    Ok(Attempt::Leased(Acquired::new(connection, database, facts, &note, proof)))
+    let acquired = Acquired::new(connection, database, facts, &note, proof);
+    Ok(Attempt::Leased(Acquired { told, ..acquired }))
 }
 
 /// Begins ptest's transaction on a connection that has taken the lease.
@@ -161,14 +165,20 @@ pub(crate) async fn begin(
 }
 
 impl Acquired {
-    fn new(connection: Connection, database: String, facts: Option<Facts>, note: &Path, proof: Proof) -> Acquired {
+    pub(super) fn new(
+        connection: Connection,
+        database: String,
+        facts: Option<Facts>,
+        note: &Path,
+        proof: Proof,
+    ) -> Acquired {
         let sequences = Sequences::new(facts.as_ref(), note);
         let constraints = match facts {
             None => Constraints::Ask,
             Some(Facts { deferrable: None, .. }) => Constraints::None,
             Some(Facts { deferrable: Some(immediate), .. }) => Constraints::Known(immediate),
         };
-        Acquired { connection, database, constraints, proof, sequences }
+        Acquired { connection, database, constraints, proof, sequences, told: None }
     }
 
     /// Restores the sequences after a test that was killed.

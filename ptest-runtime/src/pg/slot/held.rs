@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::LeaseError;
 use super::acquire::{self, Attempt};
 use super::keeper::Keeper;
-use super::registry::Reserved;
+use super::registry::{self, Reserved};
+use super::{LeaseError, lend};
 use crate::audit::Finding;
 use crate::engine::Activity;
 use crate::engine::kept::Kept;
@@ -47,6 +47,8 @@ pub(super) enum Order {
     Return { mark: u32, options: Options, reply: oneshot::Sender<Option<Opened>> },
     /// End the sandbox: audit, roll back, reset. `again`: then open one at the same socket.
     Close { failed: bool, again: Option<Options>, reply: oneshot::Sender<(Verdict, Option<Opened>)> },
+    /// Give the backend to the helper: this process is done with it.
+    GiveBack { fingerprint: String, number: u32, reply: oneshot::Sender<()> },
 }
 
 /// Where clients find the sandbox.
@@ -130,6 +132,36 @@ impl Slot {
         let attempt = acquired.await.map_err(|_| LeaseError::Gone)??;
         let fingerprint = schema.fingerprint.clone();
         Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders, turn: None }))
+    }
+
+    /// Borrows a slot from the helper, if it has one.
+    pub(super) fn borrow(server: &Address, schema: &Schema, key: &registry::Key) -> crate::Result<Option<Slot>> {
+        let Some(borrowed) = lend::borrow(server, &schema.fingerprint) else { return Ok(None) };
+        let number = borrowed.number;
+        let database: Arc<str> = borrowed.database.as_str().into();
+        // Another thread that tries the number finds its lock taken.
+        let reserved = Reserved::take(key, number);
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let server_ = server.clone();
+        let notes = crate::config::Config::get()?.target_dir.join("held");
+        let serve = move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            LocalSet::new().block_on(&runtime, async move {
+                if let Ok(acquired) = borrowed.acquired(&server_, &notes) {
+                    Keeper::new(&server_, acquired, reserved).serve(inbox).await;
+                }
+            });
+        };
+        std::thread::Builder::new().name(format!("ptest slot {number}")).spawn(serve).map_err(crate::Error::other)?;
+        let fingerprint = schema.fingerprint.clone();
+        Ok(Some(Slot { number, database, server: server.clone(), fingerprint, orders, turn: None }))
+    }
+
+    /// Gives the backend to the helper, for the next process. Blocks the thread of the test.
+    pub(super) fn give_back(self) {
+        let (reply, given) = oneshot::channel();
+        let _ = self.orders.send(Order::GiveBack { fingerprint: self.fingerprint, number: self.number, reply });
+        let _ = given.blocking_recv();
     }
 
     /// Waits for the single database, which is slot 0.

@@ -13,7 +13,7 @@ use super::held::{Loss, Order, Verdict};
 use super::proof::{self, Answers, Proof};
 use super::registry::Reserved;
 use super::sequences::{Sequences, Which};
-use super::{bloat, detach, keep, locks};
+use super::{bloat, detach, keep, lend, locks};
 use crate::audit::Finding;
 use crate::config::Config;
 use crate::pg::report::Snapshot;
@@ -36,6 +36,7 @@ pub(super) struct Keeper {
     constraints: Constraints,
     proof: Proof,
     sequences: Sequences,
+    told: Option<String>,
     _reserved: Option<Reserved>,
 }
 
@@ -50,6 +51,7 @@ impl Keeper {
             constraints: acquired.constraints,
             proof: acquired.proof,
             sequences: acquired.sequences,
+            told: acquired.told,
             _reserved: reserved,
         }
     }
@@ -78,21 +80,24 @@ impl Keeper {
                     let door = door.filter(|_| again.is_some());
                     if verdict.kept.is_some() {
                         drop(self);
-                        let _ = reply.send((verdict, None));
-                        return;
+                        return drop(reply.send((verdict, None)));
                     }
                     if let Some(loss) = &verdict.lost {
                         self.give_up(loss).await;
                         // The connection and the number are gone before anyone hears of it.
                         drop(self);
-                        let _ = reply.send((verdict, None));
-                        return;
+                        return drop(reply.send((verdict, None)));
                     }
                     let opened = match (again, door) {
                         (Some(options), Some(door)) => self.open(options, Ok(door)).await.ok(),
                         _ => None,
                     };
                     let _ = reply.send((verdict, opened));
+                }
+                Order::GiveBack { fingerprint, number, reply } => {
+                    let Keeper { server, backend, database, told, proof, .. } = self;
+                    lend::give(&server, &fingerprint, number, &database, told.as_deref(), &proof, backend);
+                    return reply.send(()).unwrap_or_default();
                 }
             }
         }

@@ -19,6 +19,7 @@ mod detach;
 mod held;
 mod keep;
 mod keeper;
+mod lend;
 mod locks;
 mod proof;
 mod registry;

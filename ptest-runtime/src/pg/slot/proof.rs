@@ -18,13 +18,13 @@ type Row = Vec<Option<String>>;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proof {
     /// The database's number.
-    oid: String,
+    pub(super) oid: String,
     /// When ptest's transaction began, in microseconds: another transaction has another time.
-    began: String,
+    pub(super) began: String,
     /// How many rows were ever inserted, updated or deleted in the database, by others.
-    written: Option<String>,
+    pub(super) written: Option<String>,
     /// Where the server's log stood.
-    log: u64,
+    pub(super) log: u64,
 }
 
 /// What came of the questions before the rollback.

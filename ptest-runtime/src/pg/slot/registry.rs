@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::acquire::Attempt;
-use super::{LeaseError, Slot};
+use super::{LeaseError, Slot, lend};
+use crate::error::Class;
+use crate::helper;
 use crate::pg::server::Address;
 use crate::pg::single;
 use crate::pg::template::slot_name;
@@ -17,8 +19,11 @@ const MOST_SLOTS: u32 = 1000;
 /// How long to wait, each time, before slots that are held are asked once more.
 const NOTICE: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(20), Duration::from_millis(40)];
 
+/// How long a server may take to end connections that are closed.
+const RELEASED: Duration = Duration::from_millis(100);
+
 /// A server and the fingerprint of a schema on it.
-type Key = (Address, String);
+pub(super) type Key = (Address, String);
 
 #[derive(Default)]
 struct Registry {
@@ -39,21 +44,36 @@ pub(crate) async fn lease(server: &Address, schema: &Schema, first: u32) -> crat
     if let Some(slot) = with(|r| r.idle.get_mut(&key)?.pop()) {
         return Ok(slot);
     }
+    if let Some(slot) = Slot::borrow(server, schema, &key)? {
+        return Ok(slot);
+    }
+    match search(server, schema, &key, first).await {
+        // What the helper keeps there nobody uses. The server takes a moment to see that it is gone.
+        Err(error) if error.class() == Class::Crowded && lend::release(server) => {
+            tokio::time::sleep(RELEASED).await;
+            search(server, schema, &key, first).await
+        }
+        other => other,
+    }
+}
+
+/// Looks for the first free slot on the server, from `first` on.
+async fn search(server: &Address, schema: &Schema, key: &Key, first: u32) -> crate::Result<Slot> {
     let mut held = Vec::new();
     let mut foreign = Vec::new();
     for number in (first..MOST_SLOTS).chain(0..first) {
-        match attempt(server, schema, &key, number, false).await? {
+        match attempt(server, schema, key, number, false).await? {
             None => {}
             Some(Attempt::Leased(slot)) => return Ok(slot),
             Some(Attempt::Held) => held.push(number),
             Some(Attempt::Foreign { owner }) => foreign.push((number, owner)),
             // One database more is the last resort.
             Some(Attempt::Missing) => {
-                if let Some(slot) = ask_again(server, schema, &key, &held).await? {
+                if let Some(slot) = ask_again(server, schema, key, &held).await? {
                     return Ok(slot);
                 }
                 held.clear();
-                if let Some(Attempt::Leased(slot)) = attempt(server, schema, &key, number, true).await? {
+                if let Some(Attempt::Leased(slot)) = attempt(server, schema, key, number, true).await? {
                     return Ok(slot);
                 }
             }
@@ -99,10 +119,13 @@ async fn attempt(
     Slot::acquire(server, schema, Some(reserved), make).await.map(Some)
 }
 
-/// Takes a clean slot back for the next test of this process.
+/// Takes a clean slot back for the next test, of this process or of another.
 pub(crate) fn release(mut slot: Slot) {
     if let Some(turn) = slot.take_turn() {
         return turn.pass_on(slot);
+    }
+    if helper::takes_back() {
+        return slot.give_back();
     }
     let key = (slot.server().clone(), slot.fingerprint().to_owned());
     with(|r| r.idle.entry(key).or_default().push(slot));
