@@ -216,7 +216,9 @@ fn the_target_folder_is_found_from_the_executable() {
 
     assert_eq!(dir("moved/target/debug/deps/it-0"), path("moved/target/ptest"));
     assert_eq!(dir("elsewhere/it-0"), path("ws/target/ptest"));
-    assert_eq!(target::dir(&path("elsewhere/it-0"), None, Path::new("/tmp")), Path::new("/tmp/ptest"));
+    let alone = target::dir(&path("elsewhere/it-0"), None, root.path());
+    assert_eq!(alone, path(&format!("ptest-{}", crate::sys::user())));
+    assert!(crate::sys::is_private(&alone).unwrap());
 
     fs::write(path("ws/target/triple/CACHEDIR.TAG"), "").unwrap();
     assert_eq!(dir("ws/target/triple/debug/deps/it-0"), path("ws/target/triple/ptest"));

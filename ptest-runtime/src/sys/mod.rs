@@ -1,9 +1,11 @@
 //! What the system gives: runtimes, locks, time and chance. Nothing here knows a database.
 
 mod future;
+mod private;
 mod random;
 mod stamp;
 
 pub(crate) use future::{BoxFuture, end_runtime, panic_message};
+pub(crate) use private::{is_private, new_folder, private_folder, user};
 pub(crate) use random::random;
 pub(crate) use stamp::is_due;

@@ -204,6 +204,25 @@ fn of_mallory(server: &ScratchServer) -> Vec<String> {
     server.superuser().query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
+/// Numbers of processes come again, and can be foreseen: what another user has made of such a name is no matter.
+#[test]
+fn names_in_folders_of_all_users_are_not_foreseen() {
+    let shared = tempfile::tempdir().unwrap();
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let next = std::process::Command::new("true").spawn().map(|mut child| (child.id(), child.wait())).unwrap().0;
+    for number in next..next + 5000 {
+        let folder = shared.path().join(format!("ptest-{number}"));
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let outcome = Rerun::test(ANSWERS).package(&Package::new(&[])).statements(&["select 1"]);
+    assert_eq!(outcome.env("TMPDIR", shared.path()).run().passed().answers(), ["1"]);
+    for number in next..next + 5000 {
+        let folder = shared.path().join(format!("ptest-{number}"));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{}", folder.display());
+    }
+}
+
 #[test]
 fn settings_of_the_maintenance_database_are_not_followed() {
     let server = start();

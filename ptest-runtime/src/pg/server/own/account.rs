@@ -9,6 +9,7 @@ use std::{fmt, fs};
 
 use super::error::io_at;
 use super::{OwnServerError, Result};
+use crate::sys;
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -35,11 +36,10 @@ impl Account {
     pub(super) fn for_server(home: &Path, path: Option<&OsStr>) -> Result<Account> {
         let mut path = path.map(|path| path.to_owned()).unwrap_or_default();
         path.push(USUAL_PATH);
-        let ourselves = Account { me: 0, other: None, path };
-        let id = ourselves.output(ourselves.command(Path::new("id")).arg("-u"))?;
-        let me = String::from_utf8_lossy(&id.stdout).trim().parse().unwrap_or(0);
+        let me = sys::user();
+        let ourselves = Account { me, other: None, path };
         if me != 0 {
-            return Ok(Account { me, ..ourselves });
+            return Ok(ourselves);
         }
 
         let passwd = Path::new("/etc/passwd");
@@ -49,7 +49,7 @@ impl Account {
         let other = find(&|entry| Some(entry.uid) == before)
             .or_else(|| ["postgres", "_postgres", "nobody"].iter().find_map(|name| find(&|entry| entry.name == *name)))
             .ok_or(OwnServerError::NoAccount)?;
-        Ok(Account { me, other: Some(other.clone()), ..ourselves })
+        Ok(Account { other: Some(other.clone()), ..ourselves })
     }
 
     /// The user that owns what the server writes.

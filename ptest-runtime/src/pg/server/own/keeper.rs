@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -84,8 +85,11 @@ pub(super) fn stop(home: &Home) -> Result<()> {
 
 /// Has the keeper signal its server.
 fn ring(home: &Home, signal: &str) {
-    // Opened for reading too, so that it does not wait for a reader. A keeper that is going need not hear it.
-    if let Ok(mut bell) = OpenOptions::new().read(true).write(true).open(home.folder.join("run/bell")) {
+    // Opened for reading too, so that it does not wait for a reader. A keeper that is going need not hear it. The folder is the
+    // server's user's, who could have put a link there.
+    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let open = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(home.folder.join("run/bell"));
+    if let Ok(mut bell) = open {
         let _ = writeln!(bell, "signal {signal}");
     }
 }

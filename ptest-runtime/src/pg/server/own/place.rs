@@ -2,6 +2,9 @@
 //!
 //! The home belongs to us and holds what we write (locks, settings, the keeper's script); only in its folders `data`
 //! and `run`, mode 0700, does the server's user write. The socket is in `run`, or in a folder of a shorter name.
+//!
+//! Outside of `target` others may make folders too. There a home is one that this user has made, by a name that is found again
+//! when `target` was removed; where somebody else has the name, by one that nobody can guess, to which the link leads.
 
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -15,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 use super::error::io_at;
 use super::{OwnOptions, OwnServerError, Result};
+use crate::sys;
 
 /// The longest path of a Unix socket, without its terminating zero.
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -63,43 +67,52 @@ impl Home {
     pub(super) fn settle(link: &Path, account: &Account, chosen: Option<&Path>) -> Result<Home> {
         let name = format!("ptest-{}", hash_of_link(link));
         if let Some(chosen) = chosen {
-            let folder = std::path::absolute(chosen).unwrap_or_else(|_| chosen.to_owned()).join(&name);
-            let home = Home::furnish(&folder, account)?;
-            return point(link, &folder).map(|()| home);
-        }
-        // Nothing cleans up /var/cache, where root may write; the others may be all that is left.
-        let mut folders = ["/var/cache", "/var/tmp", "/tmp"].map(|parent| Path::new(parent).join(&name)).to_vec();
-        if !link.is_symlink() {
-            folders.insert(0, link.to_owned());
+            let parent = std::path::absolute(chosen).unwrap_or_else(|_| chosen.to_owned());
+            return Home::outside(link, &parent, &name, account);
         }
         let mut first_error = None;
-        for folder in folders {
-            let error = match Home::furnish(&folder, account) {
-                Ok(home) if folder == link => return Ok(home),
-                Ok(home) => match point(link, &folder) {
-                    Ok(()) => return Ok(home),
-                    Err(error) => error,
-                },
-                Err(error) => error,
-            };
-            // Only what is empty goes.
-            let _ = fs::remove_dir(folder.join("run"));
-            let _ = fs::remove_dir(&folder);
-            first_error.get_or_insert(error);
+        if !link.is_symlink() {
+            match Home::furnish(link, account, false) {
+                Ok(home) => return Ok(home),
+                Err(error) => first_error = Some(abandon(link, error)),
+            }
+        }
+        // Nothing cleans up /var/cache, where root may write; the others may be all that is left.
+        for parent in ["/var/cache", "/var/tmp", "/tmp"] {
+            match Home::outside(link, Path::new(parent), &name, account) {
+                Ok(home) => return Ok(home),
+                Err(error) => _ = first_error.get_or_insert(error),
+            }
         }
         Err(first_error.expect("there are several folders to try"))
     }
 
-    /// Makes `folder` a home, unless it is not ours or the server's user cannot work in it.
-    fn furnish(folder: &Path, account: &Account) -> Result<Home> {
-        if make_folder(folder)? {
-            // The server's user passes through it.
-            fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(io_at("set the mode of", folder))?;
-        }
+    /// Makes a home in a folder that others may use too, and links to it.
+    fn outside(link: &Path, parent: &Path, name: &str, account: &Account) -> Result<Home> {
+        let linked = fs::read_link(link).ok().filter(|folder| folder.parent() == Some(parent) && is_ours(folder));
+        let named = parent.join(name);
+        let folder = match linked {
+            Some(folder) => folder,
+            None if named.symlink_metadata().is_err() || is_ours(&named) => named,
+            // Somebody else has the name.
+            None => sys::new_folder(parent, &format!("{name}-")).map_err(io_at("create a folder in", parent))?,
+        };
+        let home = Home::furnish(&folder, account, true).and_then(|home| point(link, &folder).map(|()| home));
+        home.map_err(|error| abandon(&folder, error))
+    }
+
+    /// Makes `folder` a home, unless it is not ours or the server's user cannot work in it. Below `target`, root takes that of the
+    /// server's user for ours; where others make folders too, it could be anybody's.
+    fn furnish(folder: &Path, account: &Account, is_shared: bool) -> Result<Home> {
+        make_folder(folder)?;
         let found = fs::symlink_metadata(folder).map_err(io_at("examine", folder))?;
-        let owned = found.uid() == account.me || account.me == 0 && found.uid() == account.uid();
+        let owned = found.uid() == account.me || !is_shared && account.me == 0 && found.uid() == account.uid();
         if !found.is_dir() || !owned || found.mode() & 0o022 != 0 {
             return Err(unfit(folder, "it belongs to another user, or others can write to it"));
+        }
+        if found.mode() & 0o777 == 0o700 {
+            // The server's user passes through it.
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(io_at("set the mode of", folder))?;
         }
 
         let run = folder.join("run");
@@ -124,6 +137,19 @@ impl Home {
         let sockets = if can_hold_socket(&run) { run } else { short_folder(folder, account)? };
         Ok(Home { folder: folder.to_owned(), sockets })
     }
+}
+
+/// Whether a folder is one that this user has made, and no other can write to.
+fn is_ours(folder: &Path) -> bool {
+    fs::symlink_metadata(folder)
+        .is_ok_and(|found| found.is_dir() && found.uid() == sys::user() && found.mode() & 0o022 == 0)
+}
+
+/// Removes a folder that cannot be a home, if it is empty.
+fn abandon(folder: &Path, error: OwnServerError) -> OwnServerError {
+    let _ = fs::remove_dir(folder.join("run"));
+    let _ = fs::remove_dir(folder);
+    error
 }
 
 /// Makes `link` a link to `folder`.
@@ -173,7 +199,13 @@ fn can_hold_socket(folder: &Path) -> bool {
 fn short_folder(home: &Path, account: &Account) -> Result<PathBuf> {
     let name = format!("ptest-{}-run", hash(home));
     let [first, second] = ["/tmp", "/var/tmp"].map(|parent| Path::new(parent).join(&name));
-    private_folder(&first, account).map(|()| first).or_else(|_| private_folder(&second, account).map(|()| second))
+    if let Some(folder) = [first, second].into_iter().find(|folder| private_folder(folder, account).is_ok()) {
+        return Ok(folder);
+    }
+    // Others have both names.
+    let folder = sys::new_folder(Path::new("/tmp"), &format!("{name}-"))
+        .map_err(io_at("create a folder in", Path::new("/tmp")))?;
+    private_folder(&folder, account).map(|()| folder)
 }
 
 fn unfit(path: &Path, reason: impl Into<String>) -> OwnServerError {
@@ -181,7 +213,7 @@ fn unfit(path: &Path, reason: impl Into<String>) -> OwnServerError {
 }
 
 /// Sixteen digits that stand for the link itself, wherever it leads.
-fn hash_of_link(link: &Path) -> String {
+pub(super) fn hash_of_link(link: &Path) -> String {
     let folder = link.parent().map(|folder| fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
     hash(&folder.unwrap_or_default().join(link.file_name().unwrap_or_default()))
 }

@@ -459,6 +459,62 @@ fn a_folder_that_the_servers_user_cannot_reach_is_replaced_by_one_outside() {
     assert_eq!(target.postmaster(), first);
 }
 
+/// What another user may have made where everybody may make folders: one of the name, as another or as the user that root's
+/// server runs as, with links in it; or a link, or a file. Nothing of it is touched, and there is a server.
+#[test]
+fn a_name_that_another_user_has_taken_leads_to_another() {
+    let shared = tempfile::tempdir().unwrap();
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let victim = shared.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let mut target = Target::new();
+    target.options.data_dir = Some(shared.path().to_owned());
+    let named = shared.path().join(format!("ptest-{}", place::hash_of_link(&target.home())));
+    let lay = |folder: &Path| {
+        fs::create_dir(folder).unwrap();
+        for name in ["postgresql.conf", "keeper.sh.new", "initdb.log", "log"] {
+            std::os::unix::fs::symlink(&victim, folder.join(name)).unwrap();
+        }
+        fs::create_dir(folder.join("run")).unwrap();
+        std::os::unix::fs::symlink(&victim, folder.join("run/bell")).unwrap();
+    };
+    let account = Account::for_server(&target.home(), None).unwrap();
+    if account.me == 0 {
+        for uid in [account.uid(), 12_345] {
+            lay(&named);
+            for path in [named.join("run"), named.clone()] {
+                std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+            }
+            check(&target, &named, uid);
+            fs::remove_dir_all(&named).unwrap();
+        }
+    } else {
+        println!("skipped: only root can make a folder of another user's");
+    }
+    // These every user can make.
+    std::os::unix::fs::symlink(shared.path(), &named).unwrap();
+    check(&target, &named, 1);
+    fs::remove_file(&named).unwrap();
+    fs::write(&named, "").unwrap();
+    check(&target, &named, 2);
+
+    fn check(target: &Target, named: &Path, what: u32) {
+        let server = target.ensure();
+        assert_eq!(server.query("select 1"), "1");
+        let home = fs::canonicalize(target.home()).unwrap();
+        assert!(home.starts_with(named.parent().unwrap()) && home != named, "{what}: {}", home.display());
+        // By the link it is found again.
+        let first = target.postmaster();
+        drop(server);
+        target.ensure();
+        assert_eq!(target.postmaster(), first);
+        target.stop();
+        fs::remove_dir_all(home).unwrap();
+        fs::remove_file(target.home()).unwrap();
+        assert_eq!(fs::read_to_string(named.with_file_name("victim")).unwrap(), "precious", "{what}");
+    }
+}
+
 #[test]
 fn a_wrong_folder_of_binaries_is_named() {
     let mut target = Target::new();
