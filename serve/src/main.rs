@@ -5,9 +5,10 @@
 //! ```
 //!
 //! Prints the URL and keeps the sandbox open until its standard input ends; then everything is rolled back. Whatever
-//! database a client names is the sandbox's; it is the user that it names. The port is open to this machine, and asks for
-//! no password.
+//! database a client names is the sandbox's; it is the user that it names. The port is open to this machine alone, and to whoever
+//! knows the password in the URL, another one each time: behind it is a superuser, who can run programs.
 
+mod password;
 mod proxy;
 
 use std::io::Read;
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 
 use ptest::__private::{Migrations, TestSpec, report, run_blocking};
 use ptest::{FromContext, PgUrl};
+
+use password::Password;
 
 fn main() -> ExitCode {
     let (test, port) = match arguments() {
@@ -42,9 +45,11 @@ fn arguments() -> Result<(TestSpec, u16), String> {
 
 fn serve(url: &PgUrl, port: u16) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|e| format!("cannot start a runtime: {e}"))?;
-    let port =
-        runtime.block_on(proxy::start(url.as_str(), port)).map_err(|e| format!("cannot open port {port}: {e}"))?;
-    println!("postgres://postgres@127.0.0.1:{port}/postgres");
+    let password = Password::random().map_err(|e| format!("cannot make a password: {e}"))?;
+    let shown = password.as_str().to_owned();
+    let opened = runtime.block_on(proxy::start(url.as_str(), port, password));
+    let port = opened.map_err(|e| format!("cannot open port {port}: {e}"))?;
+    println!("postgres://postgres:{shown}@127.0.0.1:{port}/postgres");
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     Ok(())
 }

@@ -1,15 +1,16 @@
-//! Clients of the port that are reset, or close one half, in every phase: each ends alone.
+//! Clients of the port that are reset, or close one half, in every phase: each ends alone. And those that it does not let in.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-/// The command, its input and its port.
+/// The command, its input, its port and the password of that.
 struct Serve {
     child: Child,
     input: Option<ChildStdin>,
     port: u16,
+    password: String,
 }
 
 impl Serve {
@@ -22,8 +23,9 @@ impl Serve {
             .unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        let port = url.split(&[':', '/'][..]).find_map(|word| word.parse().ok()).unwrap();
-        Serve { input: child.stdin.take(), child, port }
+        let (password, rest) = url.strip_prefix("postgres://postgres:").unwrap().split_once("@127.0.0.1:").unwrap();
+        let port = rest.strip_suffix("/postgres\n").unwrap().parse().unwrap();
+        Serve { input: child.stdin.take(), child, port, password: password.to_owned() }
     }
 
     fn open(&self) -> TcpStream {
@@ -33,10 +35,20 @@ impl Serve {
     }
 
     fn connect(&self) -> TcpStream {
+        let mut stream = self.start_up();
+        stream.write_all(&frame(b'p', &[self.password.as_bytes(), b"\0"].concat())).unwrap();
+        until(&mut stream, b"ZE");
+        stream
+    }
+
+    /// A client that is asked for its password.
+    fn start_up(&self) -> TcpStream {
         let mut stream = self.open();
         let parameters = b"\0\x03\0\0user\0postgres\0\0";
         stream.write_all(&[&(parameters.len() as u32 + 4).to_be_bytes()[..], parameters].concat()).unwrap();
-        until(&mut stream, b"ZE");
+        let mut asked = [0; 9];
+        stream.read_exact(&mut asked).unwrap();
+        assert_eq!(&asked, b"R\0\0\0\x08\0\0\0\x03", "the password, in the clear");
         stream
     }
 }
@@ -150,6 +162,32 @@ fn a_client_that_is_reset_before_it_has_begun() {
         drop(client);
         assert_eq!(ask(&mut other, "select 1"), "1");
     }
+    drop(serve.input.take());
+    assert!(serve.child.wait().unwrap().success());
+}
+
+#[test]
+fn who_does_not_know_the_password_is_not_let_in() {
+    let mut serve = Serve::start();
+    let mut other = serve.connect();
+    let half = &serve.password[..16];
+    for answer in [
+        frame(b'p', b"\0"),
+        frame(b'p', b"postgres\0"),
+        frame(b'p', &[half.as_bytes(), b"\0"].concat()),
+        query("create table mine ()"),
+        [frame(b'p', b"\0"), query("create table mine ()")].concat(),
+        frame(b'p', &vec![b'a'; 100_000]),
+    ] {
+        let mut client = serve.start_up();
+        // It may be gone already.
+        let _ = client.write_all(&answer);
+        let mut said = Vec::new();
+        let _ = client.read_to_end(&mut said);
+        let refused = said.windows(6).any(|bytes| bytes == b"C28P01");
+        assert!(said.is_empty() || (said[0] == b'E' && refused), "{}", String::from_utf8_lossy(&said));
+    }
+    assert_eq!(ask(&mut other, "select count(*) from pg_class where relname = 'mine'"), "0");
     drop(serve.input.take());
     assert!(serve.child.wait().unwrap().success());
 }
