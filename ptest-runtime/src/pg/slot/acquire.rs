@@ -24,6 +24,9 @@ pub(crate) const FENCE: [(&str, &str); 2] =
 /// How long a server may take to let clients in.
 const STARTING: Duration = Duration::from_secs(30);
 
+/// How long the backend of the test before may take to go, when it has given the lease up. Another slot takes no longer.
+const LEAVING: Duration = Duration::from_millis(100);
+
 /// How often a slot is made that is not there on connecting: others may drop what nobody leases.
 const MAKES: u32 = 3;
 
@@ -77,7 +80,10 @@ pub(super) async fn try_slot(
         match Connection::open(server, &database, &FENCE).await {
             Ok(connection) => {
                 return match lock(server, connection, &schema.fingerprint, database.clone(), notes).await {
-                    Ok(Attempt::Leased(acquired)) => Ok(Attempt::Leased(acquired.restored(server).await?)),
+                    Ok(Attempt::Leased(acquired)) => match acquired.alone(server).await? {
+                        Some(acquired) => Ok(Attempt::Leased(acquired.restored(server).await?)),
+                        None => Ok(Attempt::Held),
+                    },
                     Ok(other) => Ok(other),
                     Err(error) => foreign_or(server, &database, error.into()).await,
                 };
@@ -179,6 +185,31 @@ impl Acquired {
             Some(Facts { deferrable: Some(immediate), .. }) => Constraints::Known(immediate),
         };
         Acquired { connection, database, constraints, proof, sequences, told: None }
+    }
+
+    /// Waits until nobody is connected who could report yet what he has written: it would be taken for this test's time. `None`:
+    /// somebody stays.
+    async fn alone(mut self, server: &Address) -> Result<Option<Acquired>, LeaseError> {
+        let failed = |database: &str, source| LeaseError::Lock {
+            database: database.to_owned(),
+            address: Box::new(server.clone()),
+            source,
+        };
+        let started = Instant::now();
+        while self.proof.may_be_early() {
+            let company = self.connection.query(&proof::company_sql()).await.map_err(|e| failed(&self.database, e))?;
+            if company.is_empty() {
+                let begin = proof::reset_sql(Level::ReadCommitted);
+                let rows = self.connection.query(&begin).await.map_err(|e| failed(&self.database, e))?;
+                self.proof = Proof::read(rows.last()).ok_or(LeaseError::Gone)?;
+                break;
+            }
+            if started.elapsed() > LEAVING {
+                return Ok(None);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(Some(self))
     }
 
     /// Restores the sequences after a test that was killed.

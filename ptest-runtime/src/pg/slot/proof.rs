@@ -21,6 +21,8 @@ pub(super) struct Proof {
     pub(super) oid: String,
     /// When ptest's transaction began, in microseconds: another transaction has another time.
     pub(super) began: String,
+    /// Others were connected to the database before it was asked what was written.
+    pub(super) accompanied: bool,
     /// How many rows were ever inserted, updated or deleted in the database, by others.
     pub(super) written: Option<String>,
     /// Where the server's log stood.
@@ -51,9 +53,16 @@ impl Proof {
         (text(0).as_deref() == Some("t")).then(|| Proof {
             oid: text(1).unwrap_or_default(),
             began: text(2).unwrap_or_default(),
-            written: text(3),
-            log: log_position(text(4)),
+            accompanied: text(3).as_deref() != Some("1"),
+            written: text(4),
+            log: log_position(text(5)),
         })
+    }
+
+    /// Whether somebody was connected who may have something to report yet. A backend that ends gives up its locks, the lease
+    /// among them, before it reports what it has written, and is seen until it has.
+    pub(super) fn may_be_early(&self) -> bool {
+        self.accompanied && self.written.is_some()
     }
 
     /// Releases the session locks that a body took, retakes the lease's (the transaction lock holds the key meanwhile), and
@@ -113,6 +122,17 @@ impl Proof {
     }
 }
 
+/// A row if somebody is connected who may have written something: not a process that tries the lease, which has said nothing else.
+pub(super) fn company_sql() -> String {
+    format!(
+        "SELECT 1 FROM pg_catalog.pg_stat_get_activity(NULL) WHERE pid <> pg_catalog.pg_backend_pid() \
+           AND datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+           AND coalesce(backend_type, 'client backend') = 'client backend' AND query <> '' \
+           AND query NOT LIKE 'SELECT pg_catalog.pg_try_advisory_lock({KEY})%' \
+           AND query NOT LIKE 'BEGIN READ WRITE;SELECT pg_catalog.pg_try_advisory_xact_lock({KEY})%' LIMIT 1"
+    )
+}
+
 fn client(row: &Row) -> String {
     let text = |column: usize| row.get(column).cloned().flatten().filter(|text| !text.is_empty());
     let program = text(0).unwrap_or_else(|| "a client without a name".to_owned());
@@ -129,7 +149,7 @@ pub(super) fn begin_sql(level: Level) -> String {
     };
     format!(
         "BEGIN READ WRITE{level};SELECT pg_catalog.pg_try_advisory_xact_lock({KEY}), oid, {BEGAN}, \
-         {WRITTEN}, pg_catalog.pg_current_wal_insert_lsn() \
+         pg_catalog.pg_stat_get_db_numbackends(oid), {WRITTEN}, pg_catalog.pg_current_wal_insert_lsn() \
          FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
     )
 }
