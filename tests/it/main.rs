@@ -9,6 +9,7 @@ mod composition;
 mod database;
 mod differential;
 mod disk;
+mod ending;
 mod faq;
 mod fixtures;
 mod helper;

@@ -51,6 +51,13 @@ impl Target {
         Rerun::of(&self.binary(binary), &["--exact", name]).env("PTEST_DATABASE_URL", "own")
     }
 
+    /// Sends a signal to the server's first process.
+    pub(crate) fn signal_server(&self, signal: &str) {
+        let text = fs::read_to_string(self.path().join("ptest/server/data/postmaster.pid")).unwrap();
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(text.lines().next().unwrap()).status();
+        assert!(status.unwrap().success());
+    }
+
     fn server(&self) -> Option<PathBuf> {
         fs::canonicalize(self.path().join("ptest/server")).ok()
     }

@@ -12,7 +12,7 @@ use super::slot::Slots;
 use super::source::{GivenBack, Held, Reach, Source};
 use super::{draft, drivers};
 use crate::audit::Finding;
-use crate::config::Config;
+use crate::config::{Config, ServerChoice};
 use crate::engine::{Activity, Closed, Engine, Handle};
 use crate::error::Class;
 use crate::schema::Schema;
@@ -123,7 +123,7 @@ async fn on_server<T>(
     let choice = config.server_of(url)?;
     let server = server::find(config, &choice)?;
     match lease(&server).await {
-        Err(error) if error.class() == Class::NoServer => match server::revive(config, &choice)? {
+        Err(error) if error.class() == Class::NoServer => match revive(config, &choice, &server)? {
             Some(server) => lease(&server).await,
             None => Err(error),
         },
@@ -154,4 +154,11 @@ impl Handle for PgHandle {
     fn activity(&self) -> Option<Activity> {
         self.reach.activity()
     }
+}
+
+/// Starts ptest's own server anew. One that ends waits for the connections of this process, too.
+fn revive(config: &Config, choice: &ServerChoice, server: &Address) -> crate::Result<Option<Address>> {
+    super::slot::forget(server);
+    super::clone::forget(server);
+    Ok(server::revive(config, choice)?)
 }

@@ -55,7 +55,7 @@ pub(super) async fn open(server: &Address) -> crate::Result<Admin> {
     let started = Instant::now();
     loop {
         match Admin::open(server).await {
-            Err(e) if e.code() == Some("57P03") && started.elapsed() < STARTING => {
+            Err(e) if e.is_worth_waiting() && started.elapsed() < STARTING => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(error) => return Err(error.into()),

@@ -90,6 +90,11 @@ async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result
     ask(server, schema, level, keeper::start(server)?).await
 }
 
+/// Ends the idle connections to a server that ends.
+pub(crate) fn forget(server: &Address) {
+    idle(|all| all.remove(server));
+}
+
 async fn ask(
     server: &Address,
     schema: &Schema,

@@ -97,6 +97,16 @@ pub(crate) enum QueryError {
     Io(#[from] io::Error),
 }
 
+impl QueryError {
+    /// Whether it is the server that has gone, or goes.
+    pub(crate) fn is_end_of_server(&self) -> bool {
+        match self {
+            QueryError::Db(error) => error.is_end_of_server(),
+            QueryError::Io(_) => true,
+        }
+    }
+}
+
 /// How long a server, or whatever else listens there, may take to let a client in.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -358,6 +368,16 @@ impl DbError {
             message: format!("the server wants {method} authentication, which ptest does not speak"),
             hint: Some("use trust, password, md5 or scram-sha-256 for the test user in pg_hba.conf".to_owned()),
             ..DbError::default()
+        }
+    }
+
+    /// Whether the server ends, or has ended this connection because of that (PostgreSQL manual, appendix A: class 57).
+    pub(super) fn is_end_of_server(&self) -> bool {
+        match self.code.as_str() {
+            "57P01" | "57P02" => true,
+            // Also said by a server that starts up. ptest's own speaks English.
+            "57P03" => self.message == "the database system is shutting down",
+            _ => false,
         }
     }
 

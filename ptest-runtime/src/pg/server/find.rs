@@ -51,6 +51,11 @@ pub(crate) fn is_kept(server: &Address) -> bool {
     server.home.as_deref().is_some_and(own::is_kept)
 }
 
+/// Whether it is ptest's own server, and has been told to end: another must take its place.
+pub(crate) fn is_ending(server: &Address) -> bool {
+    server.home.as_deref().is_some_and(own::is_ending)
+}
+
 fn options(config: &Config) -> OwnOptions {
     OwnOptions {
         pg_bin: config.pg_bin.clone(),

@@ -16,7 +16,7 @@ pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, S
 
 pub(crate) use url::{url, url_of};
 
-pub(crate) use find::{claims, find, is_kept, revive};
+pub(crate) use find::{claims, find, is_ending, is_kept, revive};
 
 use std::io;
 
@@ -106,12 +106,23 @@ impl Failure for ServerError {
         match self {
             ServerError::Connect { .. } => Class::NoServer,
             ServerError::Refused { source, .. } if source.code == "53300" => Class::Crowded,
+            ServerError::Refused { address, source, .. } if address.is_own() && source.is_end_of_server() => {
+                Class::NoServer
+            }
+            ServerError::Admin { address, source, .. } if address.is_own() && source.is_end_of_server() => {
+                Class::NoServer
+            }
             _ => Class::Other,
         }
     }
 }
 
 impl ServerError {
+    /// Whether the server lets nobody in yet, or not any more but is the user's, who may start it again.
+    pub(crate) fn is_worth_waiting(&self) -> bool {
+        self.code() == Some("57P03") && self.class() != Class::NoServer
+    }
+
     /// The SQLSTATE with which the server refused the connection.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {

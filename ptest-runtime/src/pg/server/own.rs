@@ -96,6 +96,13 @@ pub(crate) fn is_kept(home: &Path) -> bool {
     matches!(address(home, Proof::Keeper), Ok(Some(_)))
 }
 
+/// Whether the server at home there has been told to end. It lets nobody in any more; told kindly (SIGTERM, as by a machine that
+/// goes down), it waits until all who are connected have gone (PostgreSQL manual, section 19.5).
+pub(crate) fn is_ending(home: &Path) -> bool {
+    let text = fs::read_to_string(home.join("data/postmaster.pid")).unwrap_or_default();
+    text.lines().nth(7).is_some_and(|status| status.trim() == "stopping")
+}
+
 /// Gives a server that has just answered, if need be after starting it.
 pub(crate) fn revive(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     let link = place.home(options);

@@ -98,7 +98,9 @@ pub(super) async fn try_slot(
                     makes += 1;
                 }
                 // The server is starting up.
-                Some("57P03") if started.elapsed() < STARTING => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ if error.is_worth_waiting() && started.elapsed() < STARTING => {
+                    tokio::time::sleep(Duration::from_millis(50)).await
+                }
                 _ => return foreign_or(server, &database, error.into()).await,
             },
         }
@@ -238,7 +240,7 @@ impl Acquired {
 async fn make_slot(server: &Address, schema: &Schema, slot: u32) -> crate::Result<Option<String>> {
     let mut admin = match Admin::open(server).await {
         // The server is starting up; the caller tries again.
-        Err(e) if e.code() == Some("57P03") => {
+        Err(e) if e.is_worth_waiting() => {
             tokio::time::sleep(Duration::from_millis(50)).await;
             return Ok(None);
         }

@@ -113,6 +113,7 @@ impl Proof {
         Some(Proof {
             oid: fields.text()?,
             began: fields.text()?,
+            accompanied: false,
             written: fields.nullable()?,
             log: fields.text()?.parse().ok()?,
         })

@@ -30,6 +30,7 @@ pub(crate) use acquire::{Acquired, FENCE, KEY, begin};
 pub(crate) use detach::rename;
 pub(crate) use held::{Loss, Slot};
 pub(crate) use keep::mark as mark_kept;
+pub(crate) use registry::forget;
 pub(crate) use sequences::restore_sequences_sql;
 pub(crate) use source::Slots;
 
@@ -71,6 +72,9 @@ impl Failure for LeaseError {
     fn class(&self) -> Class {
         match self {
             LeaseError::Gone => Class::Gone,
+            LeaseError::Lock { address, source, .. } if address.is_own() && source.is_end_of_server() => {
+                Class::NoServer
+            }
             _ => Class::Other,
         }
     }

@@ -2,19 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::acquire::Attempt;
 use super::{LeaseError, Slot, lend};
 use crate::error::Class;
 use crate::helper;
-use crate::pg::server::Address;
+use crate::pg::server::{self, Address};
 use crate::pg::single;
 use crate::pg::template::slot_name;
 use crate::schema::Schema;
 
 /// Slots beyond this number mean that something else is wrong.
 const MOST_SLOTS: u32 = 1000;
+
+/// How often it is looked whether the server ends. It costs a read of a small file.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How long to wait, each time, before slots that are held are asked once more.
 const NOTICE: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(20), Duration::from_millis(40)];
@@ -30,6 +33,8 @@ struct Registry {
     idle: HashMap<Key, Vec<Slot>>,
     /// Slots that this process has, or tries to have: no thread of it need ask the server about them.
     numbers: HashSet<(Key, u32)>,
+    /// When it was last looked whether the server ends.
+    looked: Option<Instant>,
 }
 
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
@@ -41,6 +46,9 @@ pub(crate) async fn lease(server: &Address, schema: &Schema, first: u32) -> crat
         return single::lease(server, schema, database).await;
     }
     let key = (server.clone(), schema.fingerprint.clone());
+    if is_seen_to_end(server) {
+        forget(server);
+    }
     if let Some(slot) = with(|r| r.idle.get_mut(&key)?.pop()) {
         return Ok(slot);
     }
@@ -124,11 +132,31 @@ pub(crate) fn release(mut slot: Slot) {
     if let Some(turn) = slot.take_turn() {
         return turn.pass_on(slot);
     }
+    if is_seen_to_end(slot.server()) {
+        return;
+    }
     if helper::takes_back() {
         return slot.give_back();
     }
     let key = (slot.server().clone(), slot.fingerprint().to_owned());
     with(|r| r.idle.entry(key).or_default().push(slot));
+}
+
+/// Gives up the idle slots of a server that ends: it would wait for their connections.
+pub(crate) fn forget(server: &Address) {
+    let idle = with(|r| r.idle.extract_if(|(its, _), _| its == server).collect::<Vec<_>>());
+    drop(idle);
+    lend::release(server);
+}
+
+/// Whether ptest's own server has been told to end, which is looked for now and then.
+fn is_seen_to_end(server: &Address) -> bool {
+    let due = with(|r| {
+        let due = r.looked.is_none_or(|at| at.elapsed() > LOOK);
+        r.looked = if due { Some(Instant::now()) } else { r.looked };
+        due
+    });
+    due && server::is_ending(server)
 }
 
 /// A number that no other thread of this process tries; free again when the slot is gone.

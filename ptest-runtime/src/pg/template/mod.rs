@@ -17,7 +17,7 @@ pub(crate) use names::{
 };
 pub(crate) use owner::{Standing, has_template_sql, is_owner_sql, is_proven_sql};
 
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::pg::server::{ServerError, quote_ident};
 use crate::schema::StepError;
 
@@ -49,6 +49,13 @@ impl Failure for TemplateError {
                 "ptest has not made it, or its comment was changed: rename or drop it ({}), and ptest makes another",
                 rename(name)
             )),
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            TemplateError::Build { source, .. } | TemplateError::Clone { source, .. } => source.class(),
+            _ => Class::Other,
         }
     }
 }

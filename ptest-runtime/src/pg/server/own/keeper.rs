@@ -14,9 +14,12 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::error::io_at;
 use super::place::Home;
-use super::{OwnOptions, OwnServerError, PATIENCE, Proof, Result, address, data};
+use super::{OwnOptions, OwnServerError, PATIENCE, Proof, Result, address, data, is_ending};
 
 const SCRIPT: &str = include_str!("keeper.sh");
+
+/// How long a server that has been told to end may wait for those who use it.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// How many looks without a use make a server idle.
 const TICKS: u32 = 4;
@@ -65,8 +68,13 @@ pub(super) fn start(
     }
 }
 
-/// Makes a keeper that still lives stop its server, and waits until both are gone.
+/// Makes a keeper that still lives stop its server, and waits until both are gone. A server that ends already may wait for tests
+/// of other processes, which get a moment.
 pub(super) fn stop(home: &Home) -> Result<()> {
+    let begin = Instant::now();
+    while begin.elapsed() < GRACE && is_ending(&home.folder) && is_alive(&home.folder)? {
+        sleep(Duration::from_millis(10));
+    }
     for signal in ["INT", "QUIT", "KILL"] {
         // Again and again: a keeper that has only just started does not listen yet.
         for _ in 0..25 {
