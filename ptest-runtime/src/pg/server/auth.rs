@@ -39,7 +39,7 @@ pub(super) struct Scram {
 impl Scram {
     pub(super) fn new(password: &str) -> io::Result<Scram> {
         let mut nonce = [0; 18];
-        getrandom::fill(&mut nonce)?;
+        getrandom::fill(&mut nonce).map_err(|error| io::Error::other(error.to_string()))?;
         // The server takes the user's name from the start-up message.
         Ok(Scram::with(password, format!("n=,r={}", STANDARD.encode(nonce))))
     }
