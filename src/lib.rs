@@ -21,4 +21,4 @@ pub mod environment {}
 pub mod faq {}
 
 #[doc(hidden)]
-pub use ptest_runtime::__private;
+pub use ptest_runtime::{__private, __tool};

@@ -16,6 +16,7 @@ mod spec;
 mod sqlite;
 mod sys;
 mod test;
+mod tool;
 
 pub use error::{Error, Result};
 pub use pg::{PgUrl, TestDatabase};
@@ -45,6 +46,12 @@ pub mod __private {
     pub fn multi_thread() -> tokio::runtime::Builder {
         tokio::runtime::Builder::new_multi_thread()
     }
+}
+
+/// What `cargo ptest` asks; follows no semver.
+#[doc(hidden)]
+pub mod __tool {
+    pub use crate::tool::*;
 }
 
 /// What the fuzz targets call.

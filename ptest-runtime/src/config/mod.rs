@@ -130,6 +130,15 @@ const SHARED_MEMORY: &str = "/dev/shm";
 const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// An executable of the workspace that ptest works for, where this process is none of it.
+static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has ptest work for the workspace with this target folder, whatever executable runs.
+pub(crate) fn stand_in(target: &Path) {
+    // A folder that is not there yet has no tag of Cargo's: `deps` tells as well.
+    let _ = STAND_IN.set(target.join("debug/deps/cargo-ptest"));
+}
+
 impl Config {
     /// The configuration of this process.
     pub(crate) fn get() -> crate::Result<&'static Config> {
@@ -138,7 +147,7 @@ impl Config {
             return Ok(config);
         }
         let cwd = std::env::current_dir().unwrap_or_default();
-        let exe = std::env::current_exe().unwrap_or_default();
+        let exe = STAND_IN.get().cloned().unwrap_or_else(|| std::env::current_exe().unwrap_or_default());
         let config = Config::read(|name| std::env::var_os(name), &cwd, &exe)?;
         Ok(CONFIG.get_or_init(|| config))
     }

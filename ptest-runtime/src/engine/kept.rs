@@ -49,6 +49,23 @@ pub(crate) fn sweep(target_dir: &Path) -> bool {
     notes
 }
 
+/// What is kept: since when, by which test, and the line that opens it.
+pub(crate) fn all(target_dir: &Path) -> Vec<(Duration, Option<String>, String)> {
+    let Ok(files) = folder(target_dir).read_dir() else { return Vec::new() };
+    let files = files.flatten().map(|file| file.path());
+    files
+        .filter_map(|path| {
+            let age = path.metadata().ok()?.modified().ok()?.elapsed().unwrap_or_default();
+            if path.extension().is_some_and(|end| end == NOTE) {
+                let text = std::fs::read_to_string(&path).ok()?;
+                let (test, open) = text.trim_end().split_once('\n')?;
+                return Some((age, Some(test.to_owned()), open.to_owned()));
+            }
+            Some((age, None, format!("sqlite3 {}", shell_word(path.to_str()?))))
+        })
+        .collect()
+}
+
 /// A word of a shell's command line, whatever is in it.
 pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))

@@ -4,6 +4,7 @@ pub(crate) mod clone;
 mod draft;
 pub(crate) mod drivers;
 mod housekeeping;
+pub(crate) mod inventory;
 mod param;
 pub(crate) mod postgres;
 pub(crate) mod reaper;

@@ -140,6 +140,22 @@ async fn drop_left(server: &Address, fingerprint: &str) -> Result<(), ServerErro
     Ok(())
 }
 
+/// Drops everything of ptest's that is not in use, however short a time ago it was.
+pub(super) async fn sweep_all(admin: &mut Admin) -> Result<(), ServerError> {
+    // The first time the use is noted, and the second time there was none since.
+    for _ in 0..2 {
+        sweep(admin, "[0-9a-f]{16}", Duration::ZERO).await?;
+    }
+    Ok(())
+}
+
+/// The databases of ptest's, and what kind each is.
+pub(super) async fn own_databases(admin: &mut Admin) -> Result<Vec<(String, &'static str)>, ServerError> {
+    let families = families(admin, "[0-9a-f]{16}").await?;
+    let own = families.into_values().flat_map(|family| family.databases).filter(|d| d.kind != Kind::Foreign);
+    Ok(own.map(|d| (d.name, d.kind.word())).collect())
+}
+
 async fn families(admin: &mut Admin, fingerprints: &str) -> Result<BTreeMap<String, Family>, ServerError> {
     // Sessions are counted for clients alone. Transactions, before version 14, are autovacuum's too: then there is always use.
     let used = if admin.version() >= 140_000 {

@@ -144,6 +144,20 @@ pub(super) fn marked_families(rows: Rows) -> BTreeMap<String, Family> {
 }
 
 impl Kind {
+    /// Its name for the user.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kind::Template => "template",
+            Kind::Slot => "slot",
+            Kind::Spare => "spare",
+            Kind::Used | Kind::Claimed => "used",
+            Kind::Build => "build",
+            Kind::Detached => "detached",
+            Kind::Kept(_) => "kept",
+            Kind::Foreign => "foreign",
+        }
+    }
+
     /// The kind of a database by what follows the fingerprint in its name.
     pub(super) fn of(rest: &str) -> Kind {
         let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::own::{self, OwnOptions, OwnServer, Place};
+use super::own::{self, OwnOptions, OwnServer, Place, Stopped};
 use super::{Address, Endpoint, ServerError};
 use crate::config::{Config, ServerChoice};
 
@@ -39,6 +39,19 @@ pub(crate) fn revive(config: &Config, choice: &ServerChoice) -> Result<Option<Ad
             Ok(Some(address(in_use.insert(own::revive(&place(config)?, &options(config))?))))
         }
     }
+}
+
+/// The server of a choice, if it runs: it is not started.
+pub(crate) fn find_running(config: &Config, choice: &ServerChoice) -> Result<Option<Address>, ServerError> {
+    match choice {
+        ServerChoice::Url { .. } => find(config, choice).map(Some),
+        ServerChoice::Own => Ok(own::running(&place(config)?, &options(config))?.as_ref().map(address)),
+    }
+}
+
+/// Stops ptest's own server, unless a process uses it.
+pub(crate) fn stop(config: &Config) -> Result<Stopped, ServerError> {
+    Ok(own::stop(&place(config)?, &options(config))?)
 }
 
 /// The folder of the claims on databases of ptest's own server; `None`: the server is the user's.

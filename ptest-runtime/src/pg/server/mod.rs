@@ -16,7 +16,8 @@ pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, S
 
 pub(crate) use url::{url, url_of};
 
-pub(crate) use find::{claims, find, is_ending, is_kept, revive};
+pub(crate) use find::{claims, find, find_running, is_ending, is_kept, revive, stop};
+pub(crate) use own::Stopped;
 
 use std::io;
 

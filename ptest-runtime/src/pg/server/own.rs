@@ -86,6 +86,34 @@ pub(crate) fn ensure(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
     }
 }
 
+/// What became of a server that was to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Yes,
+    NotRunning,
+    /// A process uses it.
+    InUse,
+}
+
+/// The server, if it answers.
+pub(crate) fn running(place: &Place, options: &OwnOptions) -> Result<Option<OwnServer>> {
+    join(&place.home(options), Proof::Answer)
+}
+
+/// Stops the server, unless a process uses it.
+pub(crate) fn stop(place: &Place, options: &OwnOptions) -> Result<Stopped> {
+    let link = place.home(options);
+    let _starting = lock::exclusive(&place.start_lock(&link), || {})?;
+    let Ok(folder) = fs::canonicalize(&link) else { return Ok(Stopped::NotRunning) };
+    if !keeper::is_alive(&folder)? {
+        return Ok(Stopped::NotRunning);
+    }
+    // Held until it has stopped: whoever comes meanwhile waits for it.
+    let Some(_in_use) = lock::free(&folder.join("use.lock"))? else { return Ok(Stopped::InUse) };
+    keeper::stop(&folder)?;
+    Ok(Stopped::Yes)
+}
+
 /// The folder of the claims on the databases of the server at home there, if it has one.
 pub(crate) fn claims(home: &Path) -> Option<PathBuf> {
     Some(home.join("data").join(CLAIMS)).filter(|folder| folder.is_dir())
@@ -128,7 +156,7 @@ pub(crate) fn revive(place: &Place, options: &OwnOptions) -> Result<OwnServer> {
 
 /// Starts the server on the data that a clean stop left, else on new ones.
 fn start(home: &Home, account: &Account, binaries: &Binaries, options: &OwnOptions) -> Result<(PathBuf, u16)> {
-    keeper::stop(home)?;
+    keeper::stop(&home.folder)?;
     if data::is_reusable(home, binaries) {
         match keeper::start(home, account, binaries, options) {
             Err(OwnServerError::Start { .. }) => {}

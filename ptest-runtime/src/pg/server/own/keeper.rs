@@ -61,7 +61,7 @@ pub(super) fn start(
             return Err(OwnServerError::Start { version, log: data::tail(&log, said_before) });
         }
         if begin.elapsed() > PATIENCE {
-            stop(home)?;
+            stop(&home.folder)?;
             return Err(OwnServerError::Slow { version, after: PATIENCE, log: data::tail(&log, said_before) });
         }
         sleep(Duration::from_millis(3));
@@ -70,20 +70,20 @@ pub(super) fn start(
 
 /// Makes a keeper that still lives stop its server, and waits until both are gone. A server that ends already may wait for tests
 /// of other processes, which get a moment.
-pub(super) fn stop(home: &Home) -> Result<()> {
+pub(super) fn stop(home: &Path) -> Result<()> {
     let begin = Instant::now();
-    while begin.elapsed() < GRACE && is_ending(&home.folder) && is_alive(&home.folder)? {
+    while begin.elapsed() < GRACE && is_ending(home) && is_alive(home)? {
         sleep(Duration::from_millis(10));
     }
     for signal in ["INT", "QUIT", "KILL"] {
         // Again and again: a keeper that has only just started does not listen yet.
         for _ in 0..25 {
-            if !is_alive(&home.folder)? {
+            if !is_alive(home)? {
                 return Ok(());
             }
             ring(home, signal);
             let rung = Instant::now();
-            while is_alive(&home.folder)? && rung.elapsed() < Duration::from_millis(200) {
+            while is_alive(home)? && rung.elapsed() < Duration::from_millis(200) {
                 sleep(Duration::from_millis(3));
             }
         }
@@ -92,11 +92,11 @@ pub(super) fn stop(home: &Home) -> Result<()> {
 }
 
 /// Has the keeper signal its server.
-fn ring(home: &Home, signal: &str) {
+fn ring(home: &Path, signal: &str) {
     // Opened for reading too, so that it does not wait for a reader. A keeper that is going need not hear it. The folder is the
     // server's user's, who could have put a link there.
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let open = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(home.folder.join("run/bell"));
+    let open = OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(home.join("run/bell"));
     if let Ok(mut bell) = open {
         let _ = writeln!(bell, "signal {signal}");
     }

@@ -24,6 +24,20 @@ pub(super) fn exclusive(path: &Path, waiting: impl FnOnce()) -> Result<File> {
     acquire(path, &options, File::try_lock, waiting)?.ok_or_else(|| io_at("create", path)(NotFound.into()))
 }
 
+/// The exclusive lock on a file that is there, if nobody has it or shares it.
+pub(super) fn free(path: &Path) -> Result<Option<File>> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == NotFound => return Ok(None),
+        Err(e) => return Err(io_at("open", path)(e)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(io_at("lock", path)(e)),
+    }
+}
+
 fn acquire(
     path: &Path,
     options: &OpenOptions,

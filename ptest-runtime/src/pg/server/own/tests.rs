@@ -47,7 +47,7 @@ impl Target {
 
     fn stop(&self) {
         if let Ok(folder) = fs::canonicalize(self.home()) {
-            keeper::stop(&Home { sockets: folder.clone(), folder }).unwrap();
+            keeper::stop(&folder).unwrap();
         }
     }
 }
