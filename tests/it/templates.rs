@@ -2,6 +2,7 @@
 
 mod dumps;
 mod failures;
+mod features;
 mod histories;
 mod layouts;
 

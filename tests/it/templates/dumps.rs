@@ -70,6 +70,14 @@ fn a_file_of_any_name() {
     assert_eq!(outcome.passed().answers(), ["1it's", "2?"]);
 }
 
+/// Nobody waits for the other to read.
+#[test]
+fn a_script_of_many_statements() {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    let script = format!("create table many (n int); -- {now}\n{}", "select 1;\n".repeat(5000));
+    assert_eq!(ask(&Package::new(&[("migrations/1.sql", &script)]), &[TABLES]), ["many"]);
+}
+
 #[test]
 fn a_dump_as_a_migration_leaves_nothing_set() {
     // What sqlx itself would stumble over: an emptied search_path.

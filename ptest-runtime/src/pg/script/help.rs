@@ -13,6 +13,9 @@ pub(super) fn of(error: &DbError, major: u32, script: &Script<'_>) -> Option<Str
                 .to_owned(),
         ),
         "42704" | "42883" | "0A000" | "58P01" => missing(&error.message, major),
+        "42P06" if error.message.contains("\"public\"") => {
+            Some("every database has the schema `public`: remove the line, or write CREATE SCHEMA IF NOT EXISTS".to_owned())
+        }
         "42710" => Some(
             "roles and tablespaces belong to the whole server and outlive a template: create them with a guard \
              (DO $$ BEGIN … EXCEPTION WHEN duplicate_object THEN END $$)"
@@ -52,7 +55,7 @@ fn missing(message: &str, major: u32) -> Option<String> {
     if message.starts_with("role ") {
         return Some(
             "roles belong to the whole server: create it in a migration, with a guard (DO $$ BEGIN CREATE ROLE … EXCEPTION \
-             WHEN duplicate_object THEN END $$)"
+             WHEN duplicate_object THEN END $$); or make a dump without owners and grants (pg_dump --no-owner --no-privileges)"
                 .to_owned(),
         );
     }

@@ -1,5 +1,7 @@
 //! A script is run as its tool would run it: as one string, or statement by statement as psql does it.
 
+use std::borrow::Cow;
+
 use super::help;
 use super::psql::{self, Piece};
 use crate::error::Failure;
@@ -41,21 +43,26 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// All is sent before the answer to the first is read. What comes behind a failure fails too, or is dropped with the
+    /// database.
     async fn apply(&mut self, script: Script<'_>) -> Result<(), ScriptError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(Connection::open(self.address, self.database, &[]).await?),
         };
-        let ended = if script.in_transaction { "COMMIT" } else { "" };
+        let mut sent = Sent::new(connection, &script);
         if script.in_transaction {
-            own(connection, "BEGIN").await?;
+            sent.push(Place::Ptest, "BEGIN".into()).await?;
         }
-        run(connection, &script).await?;
-        own(connection, RESET).await?;
-        own(connection, script.note.unwrap_or_default()).await?;
-        // A deferred constraint fails here.
-        let last = 1 + script.sql.trim_end().matches('\n').count();
-        query(connection, ended, &script).await.map_err(|error| error.at_line(last))
+        run_in(&mut sent, &script).await?;
+        sent.push(Place::Ptest, RESET.into()).await?;
+        sent.push(Place::Ptest, script.note.unwrap_or_default().into()).await?;
+        if script.in_transaction {
+            // A deferred constraint fails here.
+            let last = 1 + script.sql.trim_end().matches('\n').count();
+            sent.push(Place::End(last), "COMMIT".into()).await?;
+        }
+        sent.answers().await
     }
 }
 
@@ -71,52 +78,106 @@ impl ScriptRunner for Runner<'_> {
 
 /// Runs a script on a connection, and nothing around it.
 pub(crate) async fn run(connection: &mut Connection, script: &Script<'_>) -> Result<(), ScriptError> {
-    match script.cut {
-        Cut::Whole => query(connection, script.sql, script).await,
-        Cut::Statements => run_pieces(connection, script).await,
-    }
+    let mut sent = Sent::new(connection, script);
+    run_in(&mut sent, script).await?;
+    sent.answers().await
 }
 
-async fn run_pieces(connection: &mut Connection, script: &Script<'_>) -> Result<(), ScriptError> {
+async fn run_in<'s>(sent: &mut Sent<'_, 's>, script: &Script<'s>) -> Result<(), ScriptError> {
+    if script.cut == Cut::Whole {
+        sent.push(Place::Above(0), script.sql.into()).await?;
+        // If it copies, the server takes what follows for rows.
+        return if script.sql.to_ascii_lowercase().contains("stdin") { sent.answers().await } else { Ok(()) };
+    }
     let mut pieces = psql::Pieces::new(script.sql);
     while let Some((line, piece)) = pieces.next() {
-        match piece.map_err(|refused| ScriptError::Statement {
-            line,
-            source: refused.into(),
-            help: Some(psql::HELP.to_owned()),
-        })? {
-            Piece::Statement(sql) => {
-                let done = query(connection, &sql, script).await;
-                done.map_err(|error| error.moved(line - 1))?;
+        match piece {
+            Ok(Piece::Statement(sql)) => sent.push(Place::Above(line - 1), sql).await?,
+            Ok(Piece::Copy { sql, rows, first }) => {
+                sent.answers().await?;
+                let done = sent.connection.copy_in(&sql, rows).await;
+                done.map_err(|error| sent.failed(error, &sql).moved(line - 1).in_rows(first))?;
             }
-            Piece::Copy { sql, rows, first } => {
-                let done = connection.copy_in(&sql, rows).await;
-                done.map_err(|error| failed(error, connection, &sql, script).moved(line - 1).in_rows(first))?;
-            }
-            Piece::Skipped(what) => {
-                crate::progress(&format!(
-                    "skips `{what}` at line {line} of {}: it is for another database",
-                    script.path.display()
-                ));
+            Ok(Piece::Skipped(what)) => crate::progress(&format!(
+                "skips `{what}` at line {line} of {}: it is for another database",
+                script.path.display()
+            )),
+            Err(refused) => {
+                sent.answers().await?;
+                return Err(ScriptError::Statement { line, source: refused.into(), help: Some(psql::HELP.to_owned()) });
             }
         }
     }
     Ok(())
 }
 
-async fn query(connection: &mut Connection, sql: &str, script: &Script<'_>) -> Result<(), ScriptError> {
-    match connection.query(sql).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(failed(error, connection, sql, script)),
-    }
+/// Queries that are sent, whose answers are to be read.
+struct Sent<'c, 's> {
+    connection: &'c mut Connection,
+    script: Script<'s>,
+    queries: Vec<(Place, Cow<'s, str>)>,
+    bytes: usize,
 }
 
-/// Runs what ptest itself asks for.
-async fn own(connection: &mut Connection, sql: &str) -> Result<(), ScriptError> {
-    match connection.query(sql).await {
-        Ok(_) => Ok(()),
-        Err(QueryError::Db(error)) => Err(ScriptError::Database { source: error.into(), help: None }),
-        Err(QueryError::Io(error)) => Err(error.into()),
+/// Where a query stands in the script.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Below this many lines.
+    Above(usize),
+    /// Nowhere: it is what ends the transaction. The line is the script's last.
+    End(usize),
+    /// Nowhere: ptest itself asks for it.
+    Ptest,
+}
+
+impl<'c, 's> Sent<'c, 's> {
+    /// How much is sent at most before answers are read. Where more is, each end may wait for the other to read: a socket of
+    /// 200 kB holds no more than some hundred short answers.
+    const BYTES: usize = 32 * 1024;
+    const QUERIES: usize = 32;
+
+    fn new(connection: &'c mut Connection, script: &Script<'s>) -> Sent<'c, 's> {
+        Sent { connection, script: *script, queries: Vec::new(), bytes: 0 }
+    }
+
+    async fn push(&mut self, place: Place, sql: Cow<'s, str>) -> Result<(), ScriptError> {
+        if sql.is_empty() {
+            return Ok(());
+        }
+        if self.bytes + sql.len() > Self::BYTES || self.queries.len() == Self::QUERIES {
+            self.answers().await?;
+        }
+        if let Err(error) = self.connection.send(&sql).await {
+            // The server may have said why.
+            self.answers().await?;
+            return Err(error.into());
+        }
+        self.bytes += sql.len();
+        self.queries.push((place, sql));
+        Ok(())
+    }
+
+    /// Reads all answers; the first error counts.
+    async fn answers(&mut self) -> Result<(), ScriptError> {
+        self.bytes = 0;
+        let mut result = Ok(());
+        for (place, sql) in std::mem::take(&mut self.queries) {
+            let Err(error) = self.connection.finish().await else { continue };
+            if result.is_err() {
+                // It fails for the same reason; or the connection has ended.
+                continue;
+            }
+            result = Err(match place {
+                Place::Above(lines) => self.failed(error, &sql).moved(lines),
+                Place::End(line) => self.failed(error, &sql).at_line(line),
+                Place::Ptest => self.failed(error, &sql).of_ptest(),
+            });
+        }
+        result
+    }
+
+    fn failed(&self, error: QueryError, sql: &str) -> ScriptError {
+        failed(error, self.connection, sql, &self.script)
     }
 }
 
@@ -149,6 +210,14 @@ impl ScriptError {
     fn at_line(self, line: usize) -> ScriptError {
         match self {
             ScriptError::Statement { source, help, .. } => ScriptError::Statement { line, source, help },
+            other => other,
+        }
+    }
+
+    /// The same of what ptest itself has asked for.
+    fn of_ptest(self) -> ScriptError {
+        match self {
+            ScriptError::Statement { source, help, .. } => ScriptError::Database { source, help },
             other => other,
         }
     }

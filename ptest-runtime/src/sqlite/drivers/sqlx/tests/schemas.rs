@@ -170,3 +170,29 @@ fn numbered_files_are_applied() {
 fn answers(project: &Project, sql: &'static str) -> Vec<String> {
     project.pass(async |test| sqlx::query_scalar(sql).fetch_all(&mut test.connection().await.unwrap()).await.unwrap())
 }
+
+#[test]
+fn migrations_of_tools_in_go_and_of_prisma_fill_their_tables() {
+    let users = |before: &str, after: &str| format!("{before}\n{};\n{after}\ndrop table users;\n", USERS.1);
+    let goose = users("-- +goose Up", "-- +goose Down");
+    let project = Project::new(&[
+        ("00001_users.sql", &goose),
+        ("00002_b.sql", "-- +goose NO TRANSACTION\n-- +goose Up\nvacuum;"),
+    ]);
+    project.assert_clean();
+    assert_eq!(
+        answers(&project, "select version_id || is_applied from goose_db_version order by id"),
+        ["01", "11", "21"]
+    );
+
+    let project = Project::new(&[("1-users.sql", &users("-- +migrate Up", "-- +migrate Down"))]);
+    project.assert_clean();
+    assert_eq!(
+        answers(&project, "select id from gorp_migrations where applied_at <= current_timestamp"),
+        ["1-users.sql"]
+    );
+
+    let project = Project::new(&[("20240101_users/migration.sql", USERS.1)]);
+    project.assert_clean();
+    assert_eq!(answers(&project, "select migration_name from _prisma_migrations"), ["20240101_users"]);
+}

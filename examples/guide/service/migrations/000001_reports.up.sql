@@ -1,0 +1,1 @@
+CREATE TABLE reports (id bigserial PRIMARY KEY, title text NOT NULL);
