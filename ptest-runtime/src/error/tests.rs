@@ -146,12 +146,15 @@ fn migrations() {
 #[test]
 fn single_databases() {
     let (database, user) = (|| "app_ci".to_owned(), || "ada".to_owned());
-    let single = Address { single: Some("app_ci".to_owned()), ..*address() };
     insta::assert_snapshot!(texts([
-        Error::from(ServerError::Refused {
-            address: Box::new(single),
+        Error::from(SingleError::Missing {
             database: database(),
-            source: db_error("3D000", "database \"app_ci\" does not exist"),
+            user: user(),
+            source: ServerError::Refused {
+                address: address(),
+                database: database(),
+                source: db_error("3D000", "database \"app_ci\" does not exist"),
+            },
         }),
         Error::from(SingleError::Isolation { database: database(), user: user() }),
         Error::from(SingleError::Twice { database: database(), user: user() }),

@@ -27,6 +27,10 @@ impl Held for Draft {
         Box::pin(async { Ok(0) })
     }
 
+    fn is_made(&self) -> bool {
+        false
+    }
+
     fn slot(&self) -> Option<u32> {
         None
     }

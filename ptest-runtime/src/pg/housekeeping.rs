@@ -13,17 +13,14 @@ use crate::sys::is_due;
 /// What may be done after a test.
 #[derive(Debug)]
 pub(super) struct Housekeeping {
-    server: Address,
-    isolation: Isolation,
+    /// Where there may be databases to drop.
+    pub(super) server: Option<Address>,
+    pub(super) isolation: Isolation,
     /// The fingerprint of which killed tests have left too many databases.
     pub(super) piled_up: Option<String>,
 }
 
 impl Housekeeping {
-    pub(super) fn of(server: &Address, isolation: Isolation) -> Housekeeping {
-        Housekeeping { server: server.clone(), isolation, piled_up: None }
-    }
-
     /// Does what is due.
     pub(super) fn run(self) {
         let Ok(config) = Config::get() else { return };
@@ -33,17 +30,15 @@ impl Housekeeping {
                 socket::sweep();
             }
         });
-        if self.server.single.is_some() {
-            return;
-        }
+        let Some(server) = &self.server else { return };
         if let Some(fingerprint) = &self.piled_up {
-            reaper::relieve(&self.server, fingerprint);
+            reaper::relieve(server, fingerprint);
         }
         let mut wanted = self.isolation == Isolation::Database;
         SWEPT[1].call_once(|| wanted |= kept::sweep(&config.target_dir));
         // A new template is rare, and made when an old one falls out of use.
         if template::has_built() || (wanted && is_due(&config.target_dir, "reaped", reaper::PERIOD)) {
-            reaper::reap(&self.server);
+            reaper::reap(server);
         }
     }
 }

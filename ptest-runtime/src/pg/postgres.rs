@@ -7,7 +7,8 @@ use tokio::runtime::Runtime;
 use super::clone::Clones;
 use super::housekeeping::Housekeeping;
 use super::report::{PostgresSection, Snapshot};
-use super::server::{self, Address};
+use super::server::{self, Address, Offers};
+use super::single::Single;
 use super::slot::Slots;
 use super::source::{GivenBack, Held, Reach, Source};
 use super::{draft, drivers};
@@ -57,9 +58,7 @@ impl Engine for Postgres {
     const NAME: &'static str = "PostgreSQL";
 
     async fn open(test: &'static TestSpec) -> crate::Result<Self> {
-        let schema = Schema::known(&test.schema)?;
-        let lease = async |server: &Address| lease(server, &schema.owned_by(&server.user), test).await;
-        Ok(Postgres::new(test, on_server(Config::get()?, test.url(), lease).await?))
+        Ok(Postgres::new(test, lease(test).await?))
     }
 
     async fn load(&mut self, fixtures: &'static [Script]) -> crate::Result<()> {
@@ -91,12 +90,12 @@ impl Engine for Postgres {
 
     fn close(self, failed: bool) -> Closed {
         let Postgres { test, held, seen } = self;
-        let mut section = PostgresSection::new(held.server(), held.name(), held.slot());
-        let mut housekeeping = Housekeeping::of(held.server(), test.isolation);
+        let mut section = PostgresSection::new(held.server(), held.name(), held.slot(), held.is_made());
+        let server = held.is_made().then(|| held.server().clone());
         let GivenBack { findings, snapshot, kept, piled_up } = held.close(failed);
         section.snapshot = seen.get().cloned().or(snapshot).unwrap_or_else(|| Snapshot::now(false));
         section.keep(test, kept);
-        housekeeping.piled_up = piled_up;
+        let housekeeping = Housekeeping { server, isolation: test.isolation, piled_up };
         Closed {
             findings,
             failure: None,
@@ -106,29 +105,29 @@ impl Engine for Postgres {
     }
 }
 
-/// Leases a database from the source that this test and this server have.
-async fn lease(server: &Address, schema: &Schema, test: &TestSpec) -> crate::Result<Box<dyn Held>> {
-    Ok(match test.isolation {
-        Isolation::Transaction => Box::new(Slots::lease(server, schema, test).await?),
-        Isolation::Database => Box::new(Clones::lease(server, schema, test).await?),
-    })
-}
-
-/// Leases something on the server of this process's tests, which is started if it turns out not to run.
-async fn on_server<T>(
-    config: &Config,
-    url: Option<&'static str>,
-    lease: impl AsyncFn(&Address) -> crate::Result<T>,
-) -> crate::Result<T> {
-    let choice = config.server_of(url)?;
-    let server = server::find(config, &choice)?;
-    match lease(&server).await {
+/// Leases a database from the source that this test and this server have. A server that turns out not to run is started, if it
+/// is ptest's.
+async fn lease(test: &'static TestSpec) -> crate::Result<Box<dyn Held>> {
+    let config = Config::get()?;
+    let schema = Schema::known(&test.schema)?;
+    let choice = config.server_of(test.url())?;
+    let (server, offers) = server::find(config, &choice)?;
+    match lease_on(&server, offers, &schema, test).await {
         Err(error) if error.class() == Class::NoServer => match revive(config, &choice, &server)? {
-            Some(server) => lease(&server).await,
+            Some(server) => lease_on(&server, offers, &schema, test).await,
             None => Err(error),
         },
         other => other,
     }
+}
+
+async fn lease_on(server: &Address, offers: Offers, schema: &Schema, test: &TestSpec) -> crate::Result<Box<dyn Held>> {
+    let schema = &schema.owned_by(&server.user);
+    Ok(match (offers, test.isolation) {
+        (Offers::One, _) => Box::new(Single::lease(server, schema, test).await?),
+        (Offers::Databases, Isolation::Transaction) => Box::new(Slots::lease(server, schema, test).await?),
+        (Offers::Databases, Isolation::Database) => Box::new(Clones::lease(server, schema, test).await?),
+    })
 }
 
 /// Reaches the database, and notes what it has seen there.

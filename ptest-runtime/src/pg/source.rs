@@ -40,6 +40,10 @@ pub(crate) trait Held: fmt::Debug + Send {
     /// A small number that no other running test of this isolation has.
     fn number(&self) -> BoxFuture<'_, crate::Result<u32>>;
 
+    /// Whether its source has made it, on a server where it makes any number of them: then it can be kept, and what such
+    /// databases leave behind is looked after.
+    fn is_made(&self) -> bool;
+
     /// The number of its slot, where it is one: then its clients are in a sandbox.
     fn slot(&self) -> Option<u32>;
 

@@ -34,7 +34,6 @@ use crate::engine::Activity;
 use crate::error::Class;
 use crate::pg::report::Snapshot;
 use crate::pg::server::Address;
-use crate::pg::single::SingleError;
 use crate::pg::slot::LeaseError;
 use crate::pg::source::{GivenBack, Held, Reach, Source};
 use crate::schema::Schema;
@@ -77,9 +76,6 @@ impl Source for Clones {
 ///
 /// `level` is the default of its transactions.
 async fn lease(server: &Address, schema: &Schema, level: Level) -> crate::Result<OwnDatabase> {
-    if let Some(database) = server.single.clone() {
-        return Err(SingleError::Isolation { database, user: server.user.clone() }.into());
-    }
     while let Some(orders) = idle(|all| all.get_mut(server)?.pop()) {
         match ask(server, schema, level, orders).await {
             // It lost its server while it was idle.
@@ -138,6 +134,10 @@ impl Held for OwnDatabase {
             let _ = self.orders.send(Order::Number { first, reply });
             number.await.map_err(|_| LeaseError::Gone)?
         })
+    }
+
+    fn is_made(&self) -> bool {
+        true
     }
 
     fn slot(&self) -> Option<u32> {

@@ -20,7 +20,7 @@ struct Server {
 impl Server {
     async fn open() -> Server {
         let config = Config::get().unwrap();
-        let found = server::find(config, &config.server).unwrap();
+        let (found, _) = server::find(config, &config.server).unwrap();
         let (address, admin) = match Admin::open(&found).await {
             Ok(admin) => (found, admin),
             Err(error) => {

@@ -26,12 +26,13 @@ pub(super) struct PostgresSection {
     slot: Option<u32>,
     pub(super) snapshot: Snapshot,
     kept: Option<Kept>,
+    keepable: bool,
 }
 
 impl PostgresSection {
-    pub(super) fn new(server: &Address, database: &str, slot: Option<u32>) -> Self {
+    pub(super) fn new(server: &Address, database: &str, slot: Option<u32>, keepable: bool) -> Self {
         let (server, database) = (server.clone(), database.to_owned());
-        PostgresSection { server, database, slot, snapshot: Snapshot::now(false), kept: None }
+        PostgresSection { server, database, slot, snapshot: Snapshot::now(false), kept: None, keepable }
     }
 
     /// Notes what became of a database that was to be kept.
@@ -57,7 +58,7 @@ impl Section for PostgresSection {
         }
         let slot = self.slot.map_or("the test's own".to_owned(), |slot| format!("slot {slot}"));
         writeln!(f, "  database {} ({slot}) of {}", self.database, self.server)?;
-        let unkeepable = self.snapshot.is_empty() || self.server.single.is_some();
+        let unkeepable = self.snapshot.is_empty() || !self.keepable;
         shown.write_kept(f, self.kept.as_ref(), unkeepable, |name| self.open_line(name))
     }
 }

@@ -38,7 +38,7 @@ fn postgres(slot: Option<u32>, snapshot: Snapshot) -> PostgresSection {
         Some(_) => "ptest_0123456789abcdef_0",
         None => "ptest_0123456789abcdef_used_00000000000000ff",
     };
-    PostgresSection { snapshot, ..PostgresSection::new(&server, database, slot) }
+    PostgresSection { snapshot, ..PostgresSection::new(&server, database, slot, true) }
 }
 
 fn statements() -> Record {

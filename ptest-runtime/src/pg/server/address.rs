@@ -17,8 +17,6 @@ pub(crate) struct Address {
     /// The database that the URL names: ptest never touches it, but may send administrative statements through it
     /// where there is no database `postgres`.
     pub(crate) database: String,
-    /// The one database that ptest has there; `None`: it makes its own.
-    pub(crate) single: Option<String>,
     /// Where the address came from, for error messages.
     pub(crate) origin: String,
     /// The home of the server that ptest starts, which only processes of this target folder use; `None`: it is the user's.
@@ -82,7 +80,6 @@ impl Address {
             database: database.unwrap_or_else(|| user.clone()),
             user,
             password,
-            single: None,
             origin: origin.to_owned(),
             home: None,
         })

@@ -11,8 +11,7 @@ const OLDEST: u32 = 130_000;
 /// connects: by that it is known.
 const SETTINGS: &[(&str, &str)] = &[("search_path", "pg_catalog"), ("role", "none")];
 
-/// A connection to a database that is none of ptest's: `postgres`, else the one that the URL names. Where there is a single
-/// database, to that one: the user may be let into no other.
+/// A connection to a database that is none of ptest's: `postgres`, else the one that the URL names.
 #[derive(Debug)]
 pub(crate) struct Admin {
     connection: Connection,
@@ -25,19 +24,24 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) async fn open(address: &Address) -> Result<Admin, ServerError> {
-        // The single database is the user's, names and all.
-        let settings = if address.single.is_none() { SETTINGS } else { &[] };
-        let connection =
-            match Connection::open(address, address.single.as_deref().unwrap_or("postgres"), settings).await {
-                Err(e)
-                    if matches!(e.code(), Some("3D000" | "42501" | "28000" | "55000"))
-                        && address.database != "postgres"
-                        && address.single.is_none() =>
-                {
-                    Connection::open(address, &address.database, settings).await?
-                }
-                other => other?,
-            };
+        let connection = match Connection::open(address, "postgres", SETTINGS).await {
+            Err(e)
+                if matches!(e.code(), Some("3D000" | "42501" | "28000" | "55000"))
+                    && address.database != "postgres" =>
+            {
+                Connection::open(address, &address.database, SETTINGS).await?
+            }
+            other => other?,
+        };
+        Admin::new(address, connection).await
+    }
+
+    /// A connection to the very database that the address names, which is the user's, names and all.
+    pub(crate) async fn inside(address: &Address) -> Result<Admin, ServerError> {
+        Admin::new(address, Connection::open(address, &address.database, &[]).await?).await
+    }
+
+    async fn new(address: &Address, connection: Connection) -> Result<Admin, ServerError> {
         let mut admin = Admin { connection, address: address.clone(), version: 0, durable: true };
         admin.check_version().await?;
         Ok(admin)

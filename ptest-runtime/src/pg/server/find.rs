@@ -11,21 +11,34 @@ use crate::config::{Config, ServerChoice};
 /// The own server that this process uses; its lock keeps it from being stopped.
 static IN_USE: Mutex<Option<OwnServer>> = Mutex::new(None);
 
-/// The server of this process's tests. Ptest's own can have died since it was last seen: who cannot connect may
+/// What ptest may do on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offers {
+    /// Make its own databases.
+    Databases,
+    /// Use the one database that the address names.
+    One,
+}
+
+/// The server of this process's tests, and what it offers. Ptest's own can have died since it was last seen: who cannot connect may
 /// [`revive`] it.
-pub(crate) fn find(config: &Config, choice: &ServerChoice) -> Result<Address, ServerError> {
+pub(crate) fn find(config: &Config, choice: &ServerChoice) -> Result<(Address, Offers), ServerError> {
     match choice {
         ServerChoice::Url { url, origin } => {
-            let single = config.single_database.clone();
-            Ok(Address { single, ..Address::from_url(url, &origin.to_string())? })
+            let address = Address::from_url(url, &origin.to_string())?;
+            Ok(match config.single_database.clone() {
+                Some(database) => (Address { database, ..address }, Offers::One),
+                None => (address, Offers::Databases),
+            })
         }
         ServerChoice::Own if config.single_database.is_some() => Err(ServerError::SingleOfNone),
         ServerChoice::Own => {
             let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*in_use {
-                Some(server) => Ok(address(server)),
-                None => Ok(address(in_use.insert(own::ensure(&place(config)?, &options(config))?))),
-            }
+            let server = match &*in_use {
+                Some(server) => address(server),
+                None => address(in_use.insert(own::ensure(&place(config)?, &options(config))?)),
+            };
+            Ok((server, Offers::Databases))
         }
     }
 }
@@ -89,7 +102,6 @@ fn address(server: &OwnServer) -> Address {
         user: "postgres".to_owned(),
         password: None,
         database: "postgres".to_owned(),
-        single: None,
         origin: "ptest's own server".to_owned(),
         home: Some(server.home.clone()),
     }

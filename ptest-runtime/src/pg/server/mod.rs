@@ -16,7 +16,7 @@ pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, S
 
 pub(crate) use url::{url, url_of};
 
-pub(crate) use find::{claims, find, find_running, is_ending, is_kept, revive, stop};
+pub(crate) use find::{Offers, claims, find, find_running, is_ending, is_kept, revive, stop};
 pub(crate) use own::Stopped;
 
 use std::io;
@@ -68,12 +68,6 @@ impl Failure for ServerError {
                 Some(format!("start that server, or correct {}; or {own}", address.origin))
             }
             ServerError::Refused { address, database, source } => Some(match source.code.as_str() {
-                "3D000" if address.single.as_ref() == Some(database) => format!(
-                    "let a superuser of that server make it, empty: CREATE DATABASE {} OWNER {}; or correct \
-                     PTEST_SINGLE_DATABASE",
-                    quote_ident(database),
-                    quote_ident(&address.user)
-                ),
                 "42501" => format!(
                     "let the user in: GRANT CONNECT ON DATABASE {} TO {}, run by its owner or a superuser; or {own}",
                     quote_ident(database),

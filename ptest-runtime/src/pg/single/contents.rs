@@ -36,15 +36,15 @@ pub(super) async fn ensure(
         return Ok(facts.clone());
     }
     // Whatever this one counts is counted when it has gone.
-    let mut admin = Admin::open(server).await?;
+    let mut admin = Admin::inside(server).await?;
     let built = build(&mut admin, server, database, schema, found).await;
     admin.close().await;
     built
 }
 
 /// Marks the database as dirty: whoever leases it next has it built anew.
-pub(crate) async fn spoil(server: &Address) -> Result<(), ServerError> {
-    let mut admin = Admin::open(server).await?;
+pub(super) async fn spoil(server: &Address) -> Result<(), ServerError> {
+    let mut admin = Admin::inside(server).await?;
     if let Some(mark) = Mark::read(&admin.run(MARK_SQL).await?) {
         admin.run(&Mark { fingerprint: None, ..mark }.write_sql()).await?;
     }

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{SingleError, contents, turns};
-use crate::config::{Config, Keep};
+use super::{SingleError, contents};
 use crate::pg::server::{Address, Connection, QueryError, Rows};
-use crate::pg::slot::{Acquired, FENCE, KEY, Slot, begin};
+use crate::pg::slot::{Acquired, FENCE, KEY, begin};
 use crate::pg::template::slot_name;
 use crate::schema::Schema;
 
@@ -23,28 +22,16 @@ const TOO_LONG: Duration = Duration::from_secs(60 * 60);
 /// that of somebody else.
 const LEAVING: Duration = Duration::from_millis(200);
 
-/// Leases the single database for a test, when its turn has come.
-pub(crate) async fn lease(server: &Address, schema: &Schema, database: &str) -> crate::Result<Slot> {
-    if Config::get()?.keep != Keep::None {
-        return Err(SingleError::Keep { database: database.to_owned() }.into());
-    }
-    let (turn, warm) = turns::take(server, database, &schema.fingerprint).await?;
-    let same = |slot: &Slot| slot.fingerprint() == schema.fingerprint && slot.server() == server;
-    let slot = match warm.filter(same) {
-        Some(slot) => slot,
-        None => Slot::acquire_single(server, schema).await?,
-    };
-    Ok(slot.with_turn(turn))
-}
-
 /// Connects, waits for the lock, has the database built where it is not what it should be, and begins ptest's transaction.
-pub(crate) async fn acquire(
-    server: &Address,
-    schema: &Schema,
-    database: &str,
-    notes: &Path,
-) -> crate::Result<Acquired> {
-    let mut connection = Connection::open(server, database, &FENCE).await?;
+pub(super) async fn acquire(server: &Address, schema: &Schema, notes: &Path) -> crate::Result<Acquired> {
+    let database = &*server.database;
+    let mut connection = match Connection::open(server, database, &FENCE).await {
+        Err(source) if source.code() == Some("3D000") => {
+            let (database, user) = (database.to_owned(), server.user.clone());
+            return Err(SingleError::Missing { database, user, source }.into());
+        }
+        opened => opened?,
+    };
     lock(&mut connection, server, database).await?;
     let facts = contents::ensure(&mut connection, server, database, schema).await?;
     wait_for_others(&mut connection).await.map_err(|e| contents::failed(server, "the question who is connected", e))?;

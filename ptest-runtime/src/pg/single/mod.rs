@@ -14,18 +14,19 @@
 
 mod contents;
 mod lease;
+mod source;
 mod turns;
 
-pub(crate) use contents::spoil;
-pub(crate) use lease::{acquire, lease};
-pub(crate) use turns::Turn;
+pub(crate) use source::Single;
 
 use crate::error::Failure;
-use crate::pg::server::{Address, quote_ident};
+use crate::pg::server::{Address, ServerError, quote_ident};
 use crate::schema::StepError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SingleError {
+    #[error("{source}")]
+    Missing { database: String, user: String, source: ServerError },
     #[error("cannot give the single database `{database}` to a test that commits")]
     Isolation { database: String, user: String },
     #[error("cannot give the single database `{database}` to a test twice")]
@@ -49,6 +50,12 @@ impl Failure for SingleError {
             format!("let the user make databases (ALTER ROLE {user} CREATEDB) and unset PTEST_SINGLE_DATABASE")
         };
         Some(match self {
+            SingleError::Missing { database, user, .. } => format!(
+                "let a superuser of that server make it, empty: CREATE DATABASE {} OWNER {}; or correct \
+                 PTEST_SINGLE_DATABASE",
+                quote_ident(database),
+                quote_ident(user)
+            ),
             SingleError::Isolation { user, .. } => format!(
                 "with `isolation = \"database\"` it needs one of its own, to be thrown away: {}, or leave the test out",
                 databases(user)

@@ -37,8 +37,8 @@ pub(crate) struct Turn(Option<Place>);
 static TURNS: Mutex<Option<HashMap<Place, Turns>>> = Mutex::new(None);
 
 /// Waits for the turn, and takes the slot that the test before has left, of whatever schema.
-pub(super) async fn take(server: &Address, database: &str, fingerprint: &str) -> crate::Result<(Turn, Option<Slot>)> {
-    let place = (server.endpoint.clone(), database.to_owned());
+pub(super) async fn take(server: &Address, fingerprint: &str) -> crate::Result<(Turn, Option<Slot>)> {
+    let place = (server.endpoint.clone(), server.database.clone());
     let thread = thread::current().id();
     let waiting = with(&place, |turns| match turns.holder {
         None => {

@@ -31,7 +31,7 @@ const LEAVING: Duration = Duration::from_millis(100);
 const MAKES: u32 = 3;
 
 /// What came of trying a slot.
-pub(super) enum Attempt<S> {
+pub(crate) enum Attempt<S> {
     Leased(S),
     /// Another test has it, or had until a moment ago.
     Held,

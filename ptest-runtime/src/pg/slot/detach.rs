@@ -58,6 +58,7 @@ pub(super) async fn drop_on_its_own(mut admin: Admin, name: &str) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::super::acquire::{self, Attempt};
+    use super::super::backing::Clone;
     use super::super::held::Loss;
     use super::super::keeper::Keeper;
     use super::super::registry::Reserved;
@@ -71,7 +72,7 @@ mod tests {
         static TEST: TestSpec = TestSpec::new("ptest::detach", env!("CARGO_MANIFEST_DIR")).migrations(Migrations::None);
         let config = Config::get().unwrap();
         let schema = Schema::of(&TEST.schema, &config.target_dir).unwrap();
-        let found = server::find(config, &config.server).unwrap();
+        let (found, _) = server::find(config, &config.server).unwrap();
         let server = match server::Admin::open(&found).await {
             Ok(_) => found,
             Err(_) => server::revive(config, &config.server).unwrap().unwrap(),
@@ -83,7 +84,7 @@ mod tests {
             panic!("slot {slot} is held");
         };
         let database = acquired.database.clone();
-        let mut keeper = Keeper::new(&server, acquired, Some(reserved));
+        let mut keeper = Keeper::new(&server, acquired, Clone { reserved: Some(reserved), number: slot, make: true });
 
         // What no client can do through the sandbox.
         let _ = keeper.backend_for_test().query("COMMIT").await;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::acquire::{self, Attempt};
+use super::acquire::Attempt;
+use super::backing::{Backing, Clone};
 use super::keeper::Keeper;
 use super::registry::{self, Reserved};
 use super::{LeaseError, lend};
@@ -16,7 +17,6 @@ use crate::engine::kept::Kept;
 use crate::pg::report::Snapshot;
 use crate::pg::sandbox::{Lost, Options, Record, Watch};
 use crate::pg::server::Address;
-use crate::pg::single::{self, Turn};
 use crate::schema::Schema;
 
 /// A leased slot. Dropping it gives the database up: the backend's connection ends, and the server rolls back.
@@ -27,8 +27,6 @@ pub(crate) struct Slot {
     server: Address,
     fingerprint: String,
     orders: mpsc::UnboundedSender<Order>,
-    /// The test's turn on the single database.
-    turn: Option<Turn>,
 }
 
 /// What the slot's thread is told.
@@ -113,25 +111,24 @@ pub(crate) enum Loss {
 }
 
 impl Slot {
-    /// Tries to lease the slot with this number, on a thread of its own; `make`: clones it if it is missing.
-    pub(super) async fn acquire(
+    /// Tries to lease what is behind the slot with this number, on a thread of its own.
+    pub(crate) async fn acquire(
         server: &Address,
         schema: &Schema,
-        reserved: Option<Reserved>,
-        make: bool,
+        number: u32,
+        backing: impl Backing,
     ) -> crate::Result<Attempt<Slot>> {
-        let number = reserved.as_ref().map_or(0, Reserved::number);
         let (orders, inbox) = mpsc::unbounded_channel();
         let (ready, acquired) = oneshot::channel();
         let (server_, schema_) = (server.clone(), schema.clone());
         let notes = crate::config::Config::get()?.target_dir.join("held");
         std::thread::Builder::new()
             .name(format!("ptest slot {number}"))
-            .spawn(move || hold(&server_, &schema_, reserved, make, &notes, ready, inbox))
+            .spawn(move || hold(&server_, &schema_, backing, &notes, ready, inbox))
             .map_err(crate::Error::other)?;
         let attempt = acquired.await.map_err(|_| LeaseError::Gone)??;
         let fingerprint = schema.fingerprint.clone();
-        Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders, turn: None }))
+        Ok(attempt.map(|database| Slot { number, database, server: server.clone(), fingerprint, orders }))
     }
 
     /// Borrows a slot from the helper, if it has one.
@@ -140,7 +137,7 @@ impl Slot {
         let number = borrowed.number;
         let database: Arc<str> = borrowed.database.as_str().into();
         // Another thread that tries the number finds its lock taken.
-        let reserved = Reserved::take(key, number);
+        let backing = Clone { reserved: Reserved::take(key, number), number, make: false };
         let (orders, inbox) = mpsc::unbounded_channel();
         let server_ = server.clone();
         let notes = crate::config::Config::get()?.target_dir.join("held");
@@ -148,13 +145,13 @@ impl Slot {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
             LocalSet::new().block_on(&runtime, async move {
                 if let Ok(acquired) = borrowed.acquired(&server_, &notes) {
-                    Keeper::new(&server_, acquired, reserved).serve(inbox).await;
+                    Keeper::new(&server_, acquired, backing).serve(inbox).await;
                 }
             });
         };
         std::thread::Builder::new().name(format!("ptest slot {number}")).spawn(serve).map_err(crate::Error::other)?;
         let fingerprint = schema.fingerprint.clone();
-        Ok(Some(Slot { number, database, server: server.clone(), fingerprint, orders, turn: None }))
+        Ok(Some(Slot { number, database, server: server.clone(), fingerprint, orders }))
     }
 
     /// Gives the backend to the helper, for the next process. Blocks the thread of the test.
@@ -162,22 +159,6 @@ impl Slot {
         let (reply, given) = oneshot::channel();
         let _ = self.orders.send(Order::GiveBack { fingerprint: self.fingerprint, number: self.number, reply });
         let _ = given.blocking_recv();
-    }
-
-    /// Waits for the single database, which is slot 0.
-    pub(crate) async fn acquire_single(server: &Address, schema: &Schema) -> crate::Result<Slot> {
-        match Slot::acquire(server, schema, None, false).await? {
-            Attempt::Leased(slot) => Ok(slot),
-            Attempt::Held | Attempt::Missing | Attempt::Foreign { .. } => Err(LeaseError::Gone.into()),
-        }
-    }
-
-    pub(crate) fn with_turn(self, turn: Turn) -> Slot {
-        Slot { turn: Some(turn), ..self }
-    }
-
-    pub(super) fn take_turn(&mut self) -> Option<Turn> {
-        self.turn.take()
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -256,8 +237,7 @@ impl From<Lost> for Loss {
 fn hold(
     server: &Address,
     schema: &Schema,
-    reserved: Option<Reserved>,
-    make: bool,
+    backing: impl Backing,
     notes: &Path,
     ready: oneshot::Sender<crate::Result<Attempt<Arc<str>>>>,
     inbox: mpsc::UnboundedReceiver<Order>,
@@ -268,19 +248,15 @@ fn hold(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let attempt = match (&server.single, &reserved) {
-            (Some(database), _) => single::acquire(server, schema, database, notes).await.map(Attempt::Leased),
-            (None, Some(reserved)) => acquire::try_slot(server, schema, reserved.number(), make, notes).await,
-            (None, None) => Ok(Attempt::Held),
-        };
+        let attempt = backing.acquire(server, schema, notes).await;
         if let Ok(Attempt::Leased(acquired)) = attempt {
             let database: Arc<str> = acquired.database.as_str().into();
             if ready.send(Ok(Attempt::Leased(database))).is_ok() {
-                Keeper::new(server, acquired, reserved).serve(inbox).await;
+                Keeper::new(server, acquired, backing).serve(inbox).await;
             }
         } else {
             // The number is free before anyone hears of it.
-            drop(reserved);
+            drop(backing);
             let _ = ready.send(attempt.map(|attempt| attempt.map(|_| "".into())));
         }
     });

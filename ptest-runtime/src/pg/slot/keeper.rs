@@ -9,24 +9,23 @@ use tokio::sync::mpsc;
 use door::Door;
 
 use super::acquire::Acquired;
+use super::backing::Backing;
 use super::held::{Loss, Order, Verdict};
 use super::proof::{self, Answers, Proof};
-use super::registry::Reserved;
 use super::sequences::{Sequences, Which};
-use super::{bloat, detach, keep, lend, locks};
+use super::{bloat, keep, lend, locks};
 use crate::audit::Finding;
 use crate::config::Config;
 use crate::pg::report::Snapshot;
 use crate::pg::sandbox::{Backend, Constraints, Lost, Remains, Sandbox};
-use crate::pg::server::{Address, Rows, ServerError};
-use crate::pg::single;
+use crate::pg::server::{Address, Rows};
 use crate::spec::Level;
 
 /// How long others may take to leave the database when they have disconnected.
 const LEAVING: Duration = Duration::from_millis(100);
 
 /// What the slot's thread keeps between tests.
-pub(super) struct Keeper {
+pub(super) struct Keeper<B> {
     server: Address,
     backend: Option<Backend>,
     sandbox: Option<(Sandbox, Door)>,
@@ -37,11 +36,11 @@ pub(super) struct Keeper {
     proof: Proof,
     sequences: Sequences,
     told: Option<String>,
-    _reserved: Option<Reserved>,
+    backing: B,
 }
 
-impl Keeper {
-    pub(super) fn new(server: &Address, acquired: Acquired, reserved: Option<Reserved>) -> Self {
+impl<B: Backing> Keeper<B> {
+    pub(super) fn new(server: &Address, acquired: Acquired, backing: B) -> Self {
         Keeper {
             server: server.clone(),
             backend: Some(Backend::new(acquired.connection, server.clone())),
@@ -52,7 +51,7 @@ impl Keeper {
             proof: acquired.proof,
             sequences: acquired.sequences,
             told: acquired.told,
-            _reserved: reserved,
+            backing,
         }
     }
 
@@ -203,10 +202,7 @@ impl Keeper {
             None => return Ok(Some(Loss::Broken("the lease was lost".to_owned()))),
         }
         self.sequences.remove_note();
-        // There is no clone to take the place of the single database.
-        let worn = self.server.single.is_none()
-            && bloat::is_due(answers.logged)
-            && bloat::is_bloated(backend, &self.database).await?;
+        let worn = B::IS_CLONE && bloat::is_due(answers.logged) && bloat::is_bloated(backend, &self.database).await?;
         Ok(worn.then_some(Loss::Worn))
     }
 
@@ -250,32 +246,18 @@ impl Keeper {
         Ok((self.proof.answers(rows.first()), rows))
     }
 
-    /// Lets the server roll back by ending the connection. A database that was not the test's alone is detached, so that
+    /// Lets the server roll back by ending the connection. A database that was not the test's alone is taken out, so that
     /// nobody leases it again.
     async fn give_up(&mut self, loss: &Loss) {
-        let detached = match loss {
-            Loss::Broken(_) => {
-                drop(self.backend.take());
-                Ok(())
+        let taken_out = match loss {
+            Loss::Broken(_) => Ok(()),
+            Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => {
+                self.backing.take_out(&self.server, &self.database, &mut self.backend, loss).await
             }
-            // While its lock is still held.
-            _ if self.server.single.is_some() => single::spoil(&self.server).await,
-            Loss::Ended | Loss::Written | Loss::Shared(_) | Loss::Worn => self.detach(loss).await,
         };
-        if let Err(error) = detached {
-            crate::progress(&format!("cannot detach database {}: {error}", self.database));
-        }
-    }
-
-    async fn detach(&mut self, loss: &Loss) -> Result<(), ServerError> {
-        let mut admin = detach::close(&self.server, &self.database).await?;
         drop(self.backend.take());
-        let name = detach::detached_name(&self.database);
-        detach::rename(&mut admin, &self.database, &name).await?;
-        match loss {
-            // Large, and nothing else is wrong with it: it need not wait for the reaper.
-            Loss::Worn => detach::drop_on_its_own(admin, &name).await,
-            _ => Ok(()),
+        if let Err(error) = taken_out {
+            crate::progress(&format!("cannot detach database {}: {error}", self.database));
         }
     }
 

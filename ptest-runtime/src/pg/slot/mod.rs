@@ -14,6 +14,7 @@
 //! `pg_advisory_unlock_all()`. A process keeps its leases, each with its warm backend, for its next tests.
 
 mod acquire;
+mod backing;
 mod bloat;
 mod detach;
 mod held;
@@ -23,16 +24,18 @@ mod lend;
 mod locks;
 mod proof;
 mod registry;
+mod search;
 mod sequences;
 mod source;
 
-pub(crate) use acquire::{Acquired, FENCE, KEY, begin};
+pub(crate) use acquire::{Acquired, Attempt, FENCE, KEY, begin};
+pub(crate) use backing::Backing;
 pub(crate) use detach::rename;
 pub(crate) use held::{Loss, Slot};
 pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::forget;
 pub(crate) use sequences::restore_sequences_sql;
-pub(crate) use source::Slots;
+pub(crate) use source::{HeldSlot, Slots};
 
 use crate::error::{Class, Failure};
 use crate::pg::server::{Address, QueryError};

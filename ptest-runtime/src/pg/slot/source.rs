@@ -33,10 +33,28 @@ impl Source for Slots {
     type Held = HeldSlot;
 
     async fn lease(server: &Address, schema: &Schema, test: &TestSpec) -> crate::Result<HeldSlot> {
-        let slot = registry::lease(server, schema, Config::get()?.slot_hint).await?;
+        HeldSlot::open(registry::lease(server, schema, Config::get()?.slot_hint).await?, test).await
+    }
+}
+
+impl HeldSlot {
+    /// Opens a test's sandbox in a slot that was leased for it.
+    pub(crate) async fn open(slot: Slot, test: &TestSpec) -> crate::Result<HeldSlot> {
         let options = Options { level: test.level, turn_timeout: test.turn_timeout };
         let opened = slot.open(options).await?;
         Ok(HeldSlot { slot, opened, options })
+    }
+
+    /// Closes the sandbox, and gives the slot if it is clean: the next test can have it.
+    pub(crate) fn give_back(self, failed: bool) -> (GivenBack, Option<Slot>) {
+        let verdict = self.slot.close(failed);
+        if let Some(Loss::Broken(why)) = &verdict.lost {
+            eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
+        }
+        let is_clean = verdict.lost.is_none() && verdict.kept.is_none();
+        let snapshot = Some(Snapshot::after(verdict.record));
+        let given = GivenBack { findings: verdict.findings, snapshot, kept: verdict.kept, piled_up: None };
+        (given, is_clean.then_some(self.slot))
     }
 }
 
@@ -54,7 +72,6 @@ impl Held for HeldSlot {
             endpoint: Endpoint::Unix { folder: self.opened.folder.clone(), port: self.opened.port },
             user: self.slot.server().user.clone(),
             password: None,
-            single: None,
             database: self.slot.database().to_owned(),
             origin: "the test's sandbox".to_owned(),
             home: None,
@@ -63,6 +80,10 @@ impl Held for HeldSlot {
 
     fn number(&self) -> BoxFuture<'_, crate::Result<u32>> {
         Box::pin(async { Ok(self.slot.number()) })
+    }
+
+    fn is_made(&self) -> bool {
+        true
     }
 
     fn slot(&self) -> Option<u32> {
@@ -100,20 +121,9 @@ impl Held for HeldSlot {
     }
 
     fn close(self: Box<Self>, failed: bool) -> GivenBack {
-        let verdict = self.slot.close(failed);
-        match verdict.lost {
-            None if verdict.kept.is_none() => registry::release(self.slot),
-            Some(Loss::Broken(why)) => {
-                eprintln!("ptest: warning: database {} is given up: {why}", self.slot.database());
-            }
-            _ => {}
-        }
-        GivenBack {
-            findings: verdict.findings,
-            snapshot: Some(Snapshot::after(verdict.record)),
-            kept: verdict.kept,
-            piled_up: None,
-        }
+        let (given, clean) = self.give_back(failed);
+        clean.into_iter().for_each(registry::release);
+        given
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::net::UnixListener;
 use super::Keeper;
 use crate::pg::sandbox::{self, Backend, Constraints, Options, Sandbox};
 use crate::pg::slot::LeaseError;
+use crate::pg::slot::backing::Backing;
 use crate::pg::slot::held::Opened;
 use crate::pg::slot::proof::{self, Proof};
 use crate::pg::socket::Socket;
@@ -26,7 +27,7 @@ impl Door {
     }
 }
 
-impl Keeper {
+impl<B: Backing> Keeper<B> {
     /// Opens a sandbox for a test, or once more for a lease.
     pub(super) async fn open(
         &mut self,

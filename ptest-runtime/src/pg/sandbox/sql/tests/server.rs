@@ -112,7 +112,7 @@ struct Answer {
 impl Server {
     async fn connect() -> Server {
         let config = Config::get().unwrap();
-        let found = server::find(config, &config.server).unwrap();
+        let (found, _) = server::find(config, &config.server).unwrap();
         let stream = match Connection::open(&found, "postgres", &[]).await {
             Ok(connection) => connection.into_stream(),
             Err(_) => {
