@@ -20,12 +20,11 @@ mod tool;
 
 pub use error::{Error, Result};
 pub use pg::{PgUrl, TestDatabase};
-pub use spec::Database;
+pub use spec::{Database, Migrator};
 #[cfg(feature = "sqlx-sqlite")]
 pub use sqlite::SqliteUrl;
 pub use test::context::Context;
 pub use test::lease::{BlockingLease, Lease, Mark};
-pub use test::migrator::Migrator;
 pub use test::param::FromContext;
 
 /// What the code that `#[ptest::db_test]` generates calls; follows no semver.
@@ -35,11 +34,11 @@ pub mod __private {
     pub use tokio::time::pause;
 
     pub use crate::audit::{Kind as Finding, Severities, Severity};
-    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, TestSpec};
+    pub use crate::spec::{Flavor, Isolation, Level, Migrations, Script, Setup, TestSpec};
     pub use crate::test::context::start_body;
     pub use crate::test::param::{param, param_of};
     pub use crate::test::run::{report, run, run_blocking};
-    pub use crate::test::setup::{Setup, call_setup, name_of};
+    pub use crate::test::setup::{call_setup, name_of};
 
     /// The builder that `flavor = "multi_thread"` takes.
     #[cfg(feature = "multi-thread")]
@@ -59,10 +58,4 @@ pub mod __tool {
 #[doc(hidden)]
 pub mod __fuzz {
     pub use crate::pg::sandbox::fuzz::{frames, statements};
-}
-
-/// Tells the user about a step that takes long, at once: past the runner's capture of a test's output.
-fn progress(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "ptest: {text}");
 }

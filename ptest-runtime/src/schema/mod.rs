@@ -5,6 +5,7 @@
 //! ```text
 //! layers       the schema of a test: steps, each on top of the one beneath
 //! step         a step, the draft that it is applied to, and what runs scripts in that
+//! code         the steps that are code of the user's
 //! migrations   the step of a folder: found, read, applied, noted as its tool notes it
 //! layouts      … one file for each migration tool: whose a folder is, and how that tool reads it
 //! settings     … sqlx.toml, and diesel's metadata.toml
@@ -13,6 +14,7 @@
 //! ```
 
 mod cache;
+mod code;
 mod fingerprint;
 mod layers;
 mod layouts;
@@ -20,8 +22,7 @@ mod migrations;
 mod settings;
 mod step;
 
-pub(crate) use fingerprint::Parts;
 pub(crate) use layers::Schema;
 #[cfg(test)]
 pub(crate) use layouts::MigrationsError;
-pub(crate) use step::{Cut, Dialect, Draft, Script, ScriptError, ScriptRunner, Step, StepError};
+pub(crate) use step::{Cut, Dialect, Draft, Script, ScriptError, ScriptRunner, StepError};

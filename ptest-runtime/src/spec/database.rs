@@ -1,7 +1,6 @@
 //! Databases beside the test's own: declared once per crate, named by their statics.
 
-use crate::spec::{Migrations, SchemaSpec, Script};
-use crate::test::setup::Setup;
+use crate::spec::{Migrations, SchemaSpec, Script, Setup};
 
 /// A database that tests can have beside their own, with a schema and a server of its own.
 ///

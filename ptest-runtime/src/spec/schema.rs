@@ -1,7 +1,6 @@
 //! What a database is made from, as the macro describes it.
 
-use crate::test::migrator::AnyMigrator;
-use crate::test::setup::Setup;
+use crate::spec::{AnyMigrator, Setup};
 
 /// What the database of a test, or one that is declared by `ptest::database!`, is made from.
 #[derive(Debug, Clone, Copy)]

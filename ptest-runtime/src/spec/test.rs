@@ -5,8 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use crate::audit::Severities;
-use crate::spec::{Database, Migrations, SchemaSpec, Script};
-use crate::test::setup::Setup;
+use crate::spec::{Database, Migrations, SchemaSpec, Script, Setup};
 
 /// One `#[ptest::db_test]` function, as its attribute describes it. Built in a `static` by the generated code.
 #[derive(Debug)]

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::error::SqliteError;
-use crate::pg::reaper::UNUSED;
+
+/// What has not been used for so long is removed.
+const UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A template that exists, and the folder that its slots live in.
 #[derive(Debug, Clone)]

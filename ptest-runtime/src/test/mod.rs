@@ -2,11 +2,9 @@
 //!
 //! Nothing here names a kind of database: see [`engine`](crate::engine).
 
-mod apart;
 pub(crate) mod context;
 mod deadline;
 pub(crate) mod lease;
-pub(crate) mod migrator;
 pub(crate) mod param;
 mod quiet;
 mod report;

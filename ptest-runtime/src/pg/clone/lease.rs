@@ -220,7 +220,7 @@ pub(super) async fn thrown_away(admin: &mut Admin) -> Result<(), QueryError> {
     match admin.finish().await {
         Err(QueryError::Io(error)) => return Err(error.into()),
         Err(QueryError::Db(error)) => {
-            crate::progress(&format!("warning: cannot drop the database of a test, or clone the next: {error}"));
+            crate::sys::progress(&format!("warning: cannot drop the database of a test, or clone the next: {error}"));
         }
         Ok(()) => {}
     }

@@ -98,7 +98,7 @@ async fn run_in<'s>(sent: &mut Sent<'_, 's>, script: &Script<'s>) -> Result<(), 
                 let done = sent.connection.copy_in(&sql, rows).await;
                 done.map_err(|error| sent.failed(error, &sql).moved(line - 1).in_rows(first))?;
             }
-            Ok(Piece::Skipped(what)) => crate::progress(&format!(
+            Ok(Piece::Skipped(what)) => crate::sys::progress(&format!(
                 "skips `{what}` at line {line} of {}: it is for another database",
                 script.path.display()
             )),

@@ -88,7 +88,7 @@ fn options(config: &Config) -> OwnOptions {
         data_dir: config.data_dir.clone(),
         path: config.path.clone(),
         idle_timeout: config.idle_timeout.unwrap_or(Duration::MAX),
-        progress: crate::progress,
+        progress: crate::sys::progress,
     }
 }
 

@@ -154,7 +154,7 @@ async fn build(
         let _ = admin.try_run("DROP SCHEMA ptest").await;
     } else {
         let took = started.elapsed().as_secs_f64();
-        crate::progress(&format!("built the single database `{database}` in {took:.1} s, {why}"));
+        crate::sys::progress(&format!("built the single database `{database}` in {took:.1} s, {why}"));
     }
     built?.ok_or_else(|| crate::Error::other("the facts of the schema cannot be read"))
 }

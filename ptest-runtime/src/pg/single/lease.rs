@@ -56,7 +56,7 @@ async fn lock(connection: &mut Connection, server: &Address, database: &str) -> 
             if waited > TOO_LONG {
                 return Err(SingleError::Held { database: database.to_owned(), holder }.into());
             }
-            crate::progress(&format!(
+            crate::sys::progress(&format!(
                 "waits for the single database `{database}`, which {holder} has\n  help: a run of `cargo test` has it until \
                  it ends; if a test of that run has started this one, neither ends: name another database for this one in \
                  PTEST_SINGLE_DATABASE"

@@ -257,7 +257,7 @@ impl<B: Backing> Keeper<B> {
         };
         drop(self.backend.take());
         if let Err(error) = taken_out {
-            crate::progress(&format!("cannot detach database {}: {error}", self.database));
+            crate::sys::progress(&format!("cannot detach database {}: {error}", self.database));
         }
     }
 

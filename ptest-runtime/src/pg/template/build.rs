@@ -74,7 +74,7 @@ async fn build(admin: &mut Admin, schema: &Schema, template: &str) -> Result<(),
     .await;
     match built {
         Ok(()) => {
-            crate::progress(&format!(
+            crate::sys::progress(&format!(
                 "built the template {template} in {:.1} s ({})",
                 started.elapsed().as_secs_f64(),
                 schema.step.once()

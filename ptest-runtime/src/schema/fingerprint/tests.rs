@@ -136,7 +136,7 @@ mod migrator {
     use sqlx::migrate::{Migration, MigrationType, Migrator};
 
     use super::*;
-    use crate::test::migrator::AnyMigrator;
+    use crate::spec::AnyMigrator;
 
     fn migration(version: i64, kind: MigrationType, sql: &'static str) -> Migration {
         Migration::new(version, Cow::Borrowed("a"), kind, sql.into_sql_str(), false)

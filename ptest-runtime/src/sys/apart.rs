@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
+use super::{end_runtime, panic_message};
 use crate::error::Cause;
-use crate::sys::{end_runtime, panic_message};
 
 /// Runs it to its end.
-pub(super) async fn apart(work: impl AsyncFnOnce() -> Result<(), Cause> + Send + 'static) -> Result<(), Cause> {
+pub(crate) async fn apart(work: impl AsyncFnOnce() -> Result<(), Cause> + Send + 'static) -> Result<(), Cause> {
     let (reply, outcome) = oneshot::channel();
     std::thread::Builder::new().name("ptest template".to_owned()).spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {

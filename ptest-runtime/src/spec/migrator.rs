@@ -4,9 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::error::Cause;
-use crate::schema::{Draft, Parts, Step, StepError};
 use crate::sys::BoxFuture;
-use crate::test::apart::apart;
 
 /// A migration tool, for the argument `migrator`.
 ///
@@ -92,22 +90,6 @@ impl dyn AnyMigrator {
     /// Whether both are the same value. Values without a size may share an address.
     pub(crate) fn is_same(&self, other: &dyn AnyMigrator) -> bool {
         std::ptr::addr_eq(self, other) && self.type_name() == other.type_name()
-    }
-}
-
-impl Step for &'static dyn AnyMigrator {
-    fn identity(&self, parts: &mut Parts) {
-        [b"migrator", self.type_name().as_bytes(), self.fingerprint().as_bytes()]
-            .into_iter()
-            .for_each(|part| parts.add(part));
-    }
-
-    fn apply<'a>(&'a self, draft: &'a mut Draft<'_>) -> BoxFuture<'a, Result<(), StepError>> {
-        let (migrator, url) = (*self, draft.url.clone());
-        Box::pin(async move {
-            let done = apart(async move || migrator.migrate(&url).await).await;
-            done.map_err(|source| StepError::Migrator { tool: migrator.name().to_owned(), source })
-        })
     }
 }
 
