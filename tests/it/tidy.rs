@@ -1,5 +1,7 @@
 //! What the documents promise of the sources.
 
+mod layers;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

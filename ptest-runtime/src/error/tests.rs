@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Error;
-use crate::pg::drivers::fixture::FixtureError;
+use crate::pg::fixture::FixtureError;
 use crate::pg::script::Refused;
 use crate::pg::server::{Address, DbError, QueryError, ServerError};
 use crate::pg::single::SingleError;
 use crate::pg::slot::LeaseError;
+use crate::pg::socket::SocketError;
 use crate::pg::template::TemplateError;
 use crate::schema::{MigrationsError, StepError};
 use crate::sqlite::SqliteError;
@@ -184,7 +185,10 @@ fn leases() {
         LeaseError::Exhausted { tried: 1000 },
         LeaseError::Foreign { tried: 1000, name: name(), owner: "mallory".to_owned() },
         LeaseError::Lock { database: name(), address: address(), source: QueryError::Io(broken()) },
-        LeaseError::Socket { folder: path("/tmp/ptest-7"), source: io::ErrorKind::PermissionDenied.into() },
+        LeaseError::Socket(SocketError {
+            folder: path("/tmp/ptest-7"),
+            source: io::ErrorKind::PermissionDenied.into()
+        }),
         LeaseError::Claim {
             folder: path("target/ptest/server/data/ptest_claims"),
             source: io::ErrorKind::PermissionDenied.into(),

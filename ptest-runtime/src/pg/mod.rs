@@ -3,6 +3,8 @@
 pub(crate) mod clone;
 mod draft;
 pub(crate) mod drivers;
+mod engine;
+pub(crate) mod fixture;
 mod housekeeping;
 pub(crate) mod inventory;
 mod param;

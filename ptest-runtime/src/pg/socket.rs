@@ -13,11 +13,24 @@ use std::sync::{Mutex, PoisonError};
 use tokio::net::UnixListener;
 
 use crate::config;
-use crate::pg::slot::LeaseError;
+use crate::error::Failure;
 use crate::sys;
 
 /// The longest path of a socket, without its terminating zero.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open a socket for the test's connections in {}", folder.display())]
+pub(crate) struct SocketError {
+    pub(crate) folder: PathBuf,
+    pub(crate) source: io::Error,
+}
+
+impl Failure for SocketError {
+    fn help(&self) -> Option<String> {
+        Some("make the folder for temporary files writable (TMPDIR)".to_owned())
+    }
+}
 
 /// A bound socket; its file goes with it.
 #[derive(Debug)]
@@ -45,9 +58,9 @@ const NAME: &str = "ptest-";
 
 impl Socket {
     /// Binds the next socket of this process.
-    pub(crate) fn bind() -> Result<(UnixListener, Socket), LeaseError> {
+    pub(crate) fn bind() -> Result<(UnixListener, Socket), SocketError> {
         let parent = parent();
-        bind_in(&parent).map_err(|source| LeaseError::Socket { folder: parent, source })
+        bind_in(&parent).map_err(|source| SocketError { folder: parent, source })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -3,7 +3,7 @@
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::{Connection, PgConnection};
 
-use crate::PgUrl;
+use crate::pg::param::PgUrl;
 use crate::test::context::Context;
 use crate::test::param::FromContext;
 

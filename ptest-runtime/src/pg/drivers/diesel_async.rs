@@ -2,7 +2,7 @@
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
-use crate::PgUrl;
+use crate::pg::param::PgUrl;
 use crate::test::context::Context;
 use crate::test::param::FromContext;
 
@@ -19,7 +19,7 @@ mod pools {
     use diesel_async::AsyncPgConnection;
     use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 
-    use crate::PgUrl;
+    use crate::pg::param::PgUrl;
     use crate::test::context::Context;
     use crate::test::param::FromContext;
 

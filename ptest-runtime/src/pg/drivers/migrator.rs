@@ -3,7 +3,7 @@
 /// Implements [`Migrator`](crate::Migrator) for that of one major version of sqlx, on the databases whose features are on.
 macro_rules! migrator {
     ($sqlx:ident, $($feature:literal: $scheme:literal => $connection:ident),+) => {
-        impl crate::Migrator for ::$sqlx::migrate::Migrator {
+        impl crate::spec::Migrator for ::$sqlx::migrate::Migrator {
             fn name(&self) -> &str {
                 "sqlx"
             }

@@ -8,7 +8,6 @@ mod deadpool_postgres;
 mod diesel;
 #[cfg(feature = "diesel-async")]
 mod diesel_async;
-pub(crate) mod fixture;
 #[cfg(any(feature = "sqlx-postgres", feature = "sqlx-sqlite", feature = "sqlx-08-postgres"))]
 mod migrator;
 #[cfg(feature = "postgres")]

@@ -57,7 +57,7 @@ pub(crate) fn revive(config: &Config, choice: &ServerChoice) -> Result<Option<Ad
 /// The server of a choice, if it runs: it is not started.
 pub(crate) fn find_running(config: &Config, choice: &ServerChoice) -> Result<Option<Address>, ServerError> {
     match choice {
-        ServerChoice::Url { .. } => find(config, choice).map(Some),
+        ServerChoice::Url { .. } => find(config, choice).map(|(address, _)| Some(address)),
         ServerChoice::Own => Ok(own::running(&place(config)?, &options(config))?.as_ref().map(address)),
     }
 }

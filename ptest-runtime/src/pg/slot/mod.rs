@@ -39,6 +39,7 @@ pub(crate) use source::{HeldSlot, Slots};
 
 use crate::error::{Class, Failure};
 use crate::pg::server::{Address, QueryError};
+use crate::pg::socket::SocketError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeaseError {
@@ -50,8 +51,8 @@ pub(crate) enum LeaseError {
     Foreign { tried: u32, name: String, owner: String },
     #[error("cannot lock the test database `{database}` at {address}")]
     Lock { database: String, address: Box<Address>, source: QueryError },
-    #[error("cannot open a socket for the test's connections in {}", folder.display())]
-    Socket { folder: std::path::PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     #[error("cannot lease a database by its file in {}", folder.display())]
     Claim { folder: std::path::PathBuf, source: std::io::Error },
     #[error("the thread that holds the test's database has ended")]
@@ -66,7 +67,7 @@ impl Failure for LeaseError {
                 "a name proves nothing, so ptest leases no database that another user has made: let {owner} or a superuser \
                  drop them; or set PTEST_DATABASE_URL=own and ptest starts a server of its own"
             )),
-            LeaseError::Socket { .. } => Some("make the folder for temporary files writable (TMPDIR)".to_owned()),
+            LeaseError::Socket(error) => error.help(),
             LeaseError::Claim { .. } => Some("run all tests of this target folder as the same user".to_owned()),
             LeaseError::Lock { .. } | LeaseError::Gone => None,
         }

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use crate::error::Failure;
-use crate::pg::postgres::Postgres;
 use crate::pg::script;
-use crate::pg::server::Connection;
+use crate::pg::server::{Address, Connection};
 use crate::schema::{Cut, Script as Run, StepError};
 use crate::spec::Script;
 
@@ -22,9 +21,8 @@ impl Failure for FixtureError {
     }
 }
 
-pub(crate) async fn load(postgres: &Postgres, fixture: &Script) -> crate::Result<()> {
-    let address = postgres.address();
-    let mut connection = Connection::open(&address, &address.database, &[]).await?;
+pub(crate) async fn load(address: &Address, fixture: &Script) -> crate::Result<()> {
+    let mut connection = Connection::open(address, &address.database, &[]).await?;
     let (path, sql) = (Path::new(fixture.path), fixture.sql);
     // As one string, which is one round trip.
     let cut = if script::has_commands(sql) { Cut::Statements } else { Cut::Whole };
