@@ -5,6 +5,7 @@
 
 mod audit;
 mod bloat;
+mod compiled_once;
 mod composition;
 mod database;
 mod differential;

@@ -1,11 +1,13 @@
 //! The deadline of a test: wall time since its body began, measured on a thread of its own, whatever the body's clock
 //! says. What comes before the body, such as the first start of a server, is no fault of the test's.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
 /// A deadline; dropped, it is called off.
@@ -47,10 +49,11 @@ impl Deadline {
 
     /// Runs a future until it is done, or the time is up (`None`).
     pub(crate) async fn run<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            value = future => Some(value),
-            Ok(()) = &mut self.passed => None,
+        match select(pin!(future), &mut self.passed).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right((Ok(()), _)) => None,
+            // Called off.
+            Either::Right((Err(_), future)) => Some(future.await),
         }
     }
 

@@ -1,8 +1,10 @@
 //! What a client that has gone leaves behind: a batch in the middle, a transaction that is open, temporary objects.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 
 use bytes::BytesMut;
+use futures_util::future::{Either, select};
 
 use super::Shared;
 use super::answers::Lost;
@@ -94,9 +96,8 @@ impl Shared {
             self.duties.borrow_mut().temporary_of -= 1;
             return;
         }
-        tokio::select! {
-            mut turn = self.turns.wait() => self.discard_temporary(session, &mut turn).await,
-            () = self.signals.closed() => {}
+        if let Either::Right((mut turn, _)) = select(pin!(self.signals.closed()), pin!(self.turns.wait())).await {
+            self.discard_temporary(session, &mut turn).await;
         }
     }
 

@@ -1,6 +1,9 @@
 //! A session from its start-up to its end: at rest it needs no backend, for anything else it takes the turn.
 
+use std::pin::pin;
 use std::rc::Rc;
+
+use futures_util::future::{Either, select};
 
 use super::Shared;
 use super::answers::Lost;
@@ -22,9 +25,9 @@ const LEVEL: &str = "default_transaction_isolation";
 impl Shared {
     /// Serves a client to its end.
     pub(super) async fn serve(&self, mut client: Client) {
-        let request = tokio::select! {
-            request = startup::receive(&mut client) => request,
-            () = self.signals.closed() => return,
+        let request = match select(pin!(self.signals.closed()), pin!(startup::receive(&mut client))).await {
+            Either::Left(_) => return,
+            Either::Right((request, _)) => request,
         };
         match request {
             Request::Session { parameters } => self.session(&mut client, &parameters).await,
@@ -158,17 +161,14 @@ impl Shared {
 
     /// Reads more of a client that has no turn; `false`: it has finished.
     async fn read(&self, session: &Session, client: &mut Client) -> Result<bool, End> {
-        tokio::select! {
-            biased;
-            () = self.signals.closed() => {
-                if client.is_gone().await {
-                    return Ok(false);
-                }
-                self.note_straggler(session, client, false).await;
-                Err(End::Closed)
-            }
-            more = client.read() => Ok(more),
+        if let Either::Right((more, _)) = select(pin!(self.signals.closed()), pin!(client.read())).await {
+            return Ok(more);
         }
+        if client.is_gone().await {
+            return Ok(false);
+        }
+        self.note_straggler(session, client, false).await;
+        Err(End::Closed)
     }
 
     async fn take_turn(&self, session: &mut Session, client: &mut Client, first: Piece) -> Result<(), End> {
@@ -176,17 +176,16 @@ impl Shared {
         self.signals.forget(session.id);
         let sql = preview(&first);
         client.tap.waits(&sql);
-        let turn = tokio::select! {
-            biased;
-            turn = self.turns.take(session.id, &sql) => turn,
-            signal = self.signals.wait(session.id) => match signal {
-                Signal::Closed => {
-                    session.note(sql.as_bytes());
-                    self.note_straggler(session, client, true).await;
-                    return Err(End::Closed);
-                }
-                Signal::Cancelled => Err(Report::error("57014", "canceling statement due to user request")),
-            },
+        let turn = match select(pin!(self.turns.take(session.id, &sql)), pin!(self.signals.wait(session.id))).await {
+            Either::Left((turn, _)) => turn,
+            Either::Right((Signal::Closed, _)) => {
+                session.note(sql.as_bytes());
+                self.note_straggler(session, client, true).await;
+                return Err(End::Closed);
+            }
+            Either::Right((Signal::Cancelled, _)) => {
+                Err(Report::error("57014", "canceling statement due to user request"))
+            }
         };
         client.tap.waited();
         let mut turn = match turn {

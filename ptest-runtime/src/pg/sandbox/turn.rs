@@ -4,9 +4,11 @@
 //! transaction of one statement. A wait that cannot end (the holder itself waits for the waiter) ends with an error.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::backend::Backend;
@@ -78,19 +80,15 @@ impl Turns {
     /// The holder has been idle for too long while this session waited.
     pub(super) async fn take(&self, session: u32, sql: &str) -> Result<Turn, Report> {
         let _waits = Waits::of(&self.awaited);
-        let mut turn = std::pin::pin!(Arc::clone(&self.backend).lock_owned());
+        let mut turn = pin!(Arc::clone(&self.backend).lock_owned());
         loop {
-            tokio::select! {
-                biased;
-                turn = &mut turn => {
+            match select(turn.as_mut(), pin!(tokio::time::sleep(self.remaining()))).await {
+                Either::Left((turn, _)) => {
                     self.hold(session);
                     return Ok(turn);
                 }
-                () = tokio::time::sleep(self.remaining()) => {
-                    if self.remaining().is_zero() {
-                        return Err(self.report(session, sql));
-                    }
-                }
+                Either::Right(_) if self.remaining().is_zero() => return Err(self.report(session, sql)),
+                Either::Right(_) => {}
             }
         }
     }

@@ -7,12 +7,17 @@ use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
 /// The one SASL mechanism that ptest speaks.
 pub(super) const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
+
+/// The length of SHA-256's blocks.
+const BLOCK: usize = 64;
+
+/// The header of a client without channel binding (`gs2-header`); with it, the data of the channel would follow in `c=`.
+const HEADER: &str = "n,,";
 
 /// The highest number of iterations that a server may ask for: its own default is 4,096.
 const MOST_ITERATIONS: u32 = 100_000;
@@ -52,7 +57,7 @@ impl Scram {
 
     /// `client-first-message`.
     pub(super) fn first(&self) -> String {
-        format!("n,,{}", self.first)
+        format!("{HEADER}{}", self.first)
     }
 
     /// `client-final-message`, the answer to `server-first-message`.
@@ -70,15 +75,14 @@ impl Scram {
             return Err(malformed());
         }
 
-        // `biws` is the header `n,,`.
-        let without_proof = format!("c=biws,r={nonce}");
+        let without_proof = format!("c={},r={nonce}", STANDARD.encode(HEADER));
         let message = format!("{},{server_first},{without_proof}", self.first);
         let salted_password = salted(&self.password, &salt, iterations);
-        let client_key = hmac(&salted_password, &[b"Client Key"]);
+        let client_key = hmac(&salted_password, b"Client Key");
         let stored_key: [u8; 32] = Sha256::digest(client_key).into();
-        let proof = xor(client_key, hmac(&stored_key, &[message.as_bytes()]));
-        let server_key = hmac(&salted_password, &[b"Server Key"]);
-        self.server_signature = Some(hmac(&server_key, &[message.as_bytes()]));
+        let proof = xor(client_key, hmac(&stored_key, message.as_bytes()));
+        let server_key = hmac(&salted_password, b"Server Key");
+        self.server_signature = Some(hmac(&server_key, message.as_bytes()));
         Ok(format!("{without_proof},p={}", STANDARD.encode(proof)))
     }
 
@@ -95,19 +99,41 @@ impl Scram {
 
 /// `Hi` of RFC 5802.
 fn salted(password: &[u8], salt: &[u8], iterations: u32) -> [u8; 32] {
-    let mut last = hmac(password, &[salt, &[0, 0, 0, 1]]);
+    let hmac = Hmac::new(password);
+    let mut last = hmac.of(&[salt, &[0, 0, 0, 1]]);
     let mut all = last;
     for _ in 1..iterations {
-        last = hmac(password, &[&last]);
+        last = hmac.of(&[&last]);
         all = xor(all, last);
     }
     all
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of HMAC has any length");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
+fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
+    Hmac::new(key).of(&[text])
+}
+
+/// HMAC-SHA-256 (RFC 2104) of one key. The crate `hmac` would turn on a feature of `digest` that sqlx-core does not.
+struct Hmac {
+    inner: Sha256,
+    outer: Sha256,
+}
+
+impl Hmac {
+    fn new(key: &[u8]) -> Hmac {
+        let mut block = [0; BLOCK];
+        match block.get_mut(..key.len()) {
+            Some(start) => start.copy_from_slice(key),
+            None => block[..32].copy_from_slice(&Sha256::digest(key)),
+        }
+        let padded = |pad: u8| Sha256::new_with_prefix(block.map(|byte| byte ^ pad));
+        Hmac { inner: padded(0x36), outer: padded(0x5c) }
+    }
+
+    fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let inner = parts.iter().fold(self.inner.clone(), |hash, part| hash.chain_update(part)).finalize();
+        self.outer.clone().chain_update(inner).finalize().into()
+    }
 }
 
 fn xor(a: [u8; 32], b: [u8; 32]) -> [u8; 32] {
@@ -125,6 +151,8 @@ fn malformed() -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use postgres_protocol::authentication::sasl;
+
     use super::*;
 
     #[test]
@@ -147,6 +175,36 @@ mod tests {
         scram.verify(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").unwrap();
         assert!(scram.verify(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=").is_err());
         assert!(scram.verify(b"e=invalid-proof").is_err());
+    }
+
+    /// postgres-protocol's client of the same nonce says the same, and believes the same server.
+    #[test]
+    fn another_client_says_the_same() {
+        for password in [
+            "pencil",
+            "",
+            &"long".repeat(16),
+            &"long".repeat(16)[1..],
+            &"longer".repeat(20),
+            "ſtraße \u{00a0}\u{00ad}IX",
+            "forbidden \u{0007}",
+        ] {
+            let mut theirs = sasl::ScramSha256::new(password.as_bytes(), sasl::ChannelBinding::unsupported());
+            let first = std::str::from_utf8(theirs.message()).unwrap().to_owned();
+            let mut ours = Scram::with(password, first.strip_prefix(HEADER).unwrap().to_owned());
+            assert_eq!(ours.first(), first);
+
+            let nonce = attribute(&first, "r=").unwrap();
+            let server_first = format!("r={nonce}theirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+            theirs.update(server_first.as_bytes()).unwrap();
+            assert_eq!(ours.answer(server_first.as_bytes()).unwrap().as_bytes(), theirs.message(), "{password:?}");
+            let server_final = format!("v={}", STANDARD.encode(ours.server_signature.unwrap()));
+            ours.verify(server_final.as_bytes()).unwrap();
+            theirs.finish(server_final.as_bytes()).unwrap();
+        }
+        let salt = [0, 1, 0xfe, 0xff];
+        let theirs = postgres_protocol::authentication::md5_hash("größe".as_bytes(), b"pencil", salt);
+        assert_eq!(md5("größe", "pencil", salt), theirs);
     }
 
     #[test]

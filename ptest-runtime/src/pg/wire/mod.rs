@@ -4,6 +4,8 @@
 
 pub(crate) mod backend;
 pub(crate) mod frontend;
+#[cfg(test)]
+mod tests;
 
 use bytes::{BufMut, BytesMut};
 
