@@ -1,4 +1,5 @@
 #![doc = include_str!("front.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc = include_str!("database.md")]
 pub use ptest_macros::database;

@@ -2,6 +2,7 @@
 //!
 //! Users depend on `ptest`, which re-exports what is public here. `ARCHITECTURE.md` holds the code map; read
 //! `run` first, it is the life of a test on one screen.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod audit;
 mod config;

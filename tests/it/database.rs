@@ -1,8 +1,5 @@
 //! `isolation = "database"`: what only real transactions can do, and that nothing of it is left.
 
-mod killed;
-mod restored;
-
 use std::time::Duration;
 
 use ptest::{PgUrl, TestDatabase};
@@ -10,12 +7,6 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, query, query_scalar};
 
 use crate::rerun::Rerun;
-
-/// The names of the spares: as their names say on a server of the user's, as ptest's files say on its own.
-const SPARES: &str = "select datname from pg_database where datname ~ '_spare_[0-9a-f]{16}$' \
-    union all select format('ptest_%s_claimed_%s', split_part(file, '_', 1), split_part(says, ' ', 2)) \
-    from pg_ls_dir('ptest_claims', true, false) as file, pg_read_file('ptest_claims/' || file, 0, 100, true) as says \
-    where says like 'spare %'";
 
 /// A test that leaves a table in its database; so would fail if another had had it.
 macro_rules! starts_clean {

@@ -1,6 +1,8 @@
 //! A disk that is full: the error says so, nothing is lost, and what was begun is not left behind.
 
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -9,7 +11,15 @@ use tempfile::TempDir;
 
 use crate::package::Package;
 use crate::rerun::Rerun;
-use crate::scratch_server::ScratchServer;
+use crate::scratch_server::{ScratchServer, unprivileged};
+
+/// A new folder in which a server can keep a tablespace.
+fn folder_inside(parent: &Path) -> PathBuf {
+    fs::set_permissions(parent, fs::Permissions::from_mode(0o777)).unwrap();
+    let folder = parent.join("space");
+    assert!(unprivileged(Path::new("mkdir")).arg(&folder).status().unwrap().success());
+    folder
+}
 
 /// A small file system, and a server that makes its databases there.
 struct SmallDisk {
@@ -29,7 +39,7 @@ impl SmallDisk {
             return None;
         }
         let mut disk = SmallDisk { server: None, folder };
-        let space = ScratchServer::folder_inside(disk.folder.path());
+        let space = folder_inside(disk.folder.path());
         // New databases are where `template1` is.
         let sql = format!("create tablespace small location '{}'", space.display());
         let server = ScratchServer::start("", &sql);

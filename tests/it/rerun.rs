@@ -11,7 +11,7 @@ use crate::package::Package;
 
 /// A run of ignored tests of this binary, still to be started.
 pub(crate) struct Rerun {
-    command: Command,
+    pub(crate) command: Command,
     captured: bool,
 }
 
@@ -80,7 +80,7 @@ impl Rerun {
         self
     }
 
-    fn command(mut self) -> Command {
+    fn into_command(mut self) -> Command {
         if !self.captured {
             self.command.arg("--nocapture");
         }
@@ -93,29 +93,16 @@ impl Rerun {
         self
     }
 
-    /// Leaves out the tests whose names have one of these.
-    pub(crate) fn skip(mut self, names: &[&str]) -> Rerun {
-        for name in names {
-            self.command.args(["--skip", name]);
-        }
-        self
-    }
-
-    pub(crate) fn current_dir(mut self, folder: &std::path::Path) -> Rerun {
-        self.command.current_dir(folder);
-        self
-    }
-
     /// Runs it to its end.
     pub(crate) fn run(self) -> Outcome {
-        let output = self.command().output().unwrap();
+        let output = self.into_command().output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         Outcome::new(output.status, text.into_owned())
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> Running {
-        let mut child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self.into_command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
         let stderr = std::thread::spawn(move || {

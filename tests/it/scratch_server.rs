@@ -11,8 +11,8 @@ use postgres::{Client, Config, NoTls};
 use tempfile::TempDir;
 
 pub(crate) struct ScratchServer {
-    folder: TempDir,
-    port: u16,
+    pub(crate) folder: TempDir,
+    pub(crate) port: u16,
     server: Child,
 }
 
@@ -58,23 +58,9 @@ impl ScratchServer {
         format!("postgres://{user}@127.0.0.1:{}/app", self.port)
     }
 
-    /// Its address over its socket.
-    pub(crate) fn unix(&self, user: &str) -> String {
-        let folder = self.folder.path().to_str().unwrap().replace('/', "%2F");
-        format!("postgres://{user}@{folder}:{}/app", self.port)
-    }
-
     /// A connection of the superuser.
     pub(crate) fn superuser(&self) -> Client {
         self.connect_to("template1").unwrap()
-    }
-
-    /// A new folder in which a server can keep a tablespace.
-    pub(crate) fn folder_inside(parent: &Path) -> PathBuf {
-        fs::set_permissions(parent, fs::Permissions::from_mode(0o777)).unwrap();
-        let folder = parent.join("space");
-        assert!(unprivileged(Path::new("mkdir")).arg(&folder).status().unwrap().success());
-        folder
     }
 
     /// The names of its databases, in order.
@@ -110,7 +96,7 @@ impl Drop for ScratchServer {
 }
 
 /// A command that runs as somebody whom PostgreSQL serves.
-fn unprivileged(program: &Path) -> Command {
+pub(crate) fn unprivileged(program: &Path) -> Command {
     if fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);

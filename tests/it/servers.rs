@@ -14,6 +14,14 @@ fn on(url: &str, statements: &[&str]) -> Rerun {
     Rerun::test(ANSWERS).package(&Package::new(&[])).statements(statements).env("PTEST_DATABASE_URL", url)
 }
 
+impl ScratchServer {
+    /// Its address over its socket.
+    pub(crate) fn unix(&self, user: &str) -> String {
+        let folder = self.folder.path().to_str().unwrap().replace('/', "%2F");
+        format!("postgres://{user}@{folder}:{}/app", self.port)
+    }
+}
+
 #[test]
 fn every_authentication_over_tcp_and_sockets() {
     let hba = "all all trusted trust\nall all plain password\nall all hashed md5\nall all scrambled scram-sha-256";
@@ -143,7 +151,8 @@ fn a_url_in_a_file() {
     let package = Package::new(&[(".env", &format!("OTHER=1\nDATABASE_URL={url}\n"))]);
     let port = ["show port"];
     let run = || {
-        let run = Rerun::test(ANSWERS).package(&package).statements(&port).current_dir(package.path());
+        let mut run = Rerun::test(ANSWERS).package(&package).statements(&port);
+        run.command.current_dir(package.path());
         run.without("PTEST_DATABASE_URL").without("DATABASE_URL")
     };
     let expected = url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0;

@@ -33,7 +33,8 @@ fn an_unknown_host() {
 #[test]
 fn the_file_is_named() {
     let package = Package::new(&[(".env", "DATABASE_URL=postgres://me:hunter2@%2Fno%2Fwhere/app\n")]);
-    let run = Rerun::test(ANSWERS).package(&package).statements(&[NAME]).current_dir(package.path());
+    let mut run = Rerun::test(ANSWERS).package(&package).statements(&[NAME]);
+    run.command.current_dir(package.path());
     let outcome = run.without("PTEST_DATABASE_URL").without("DATABASE_URL").run();
     outcome.failed().says(&format!("(from DATABASE_URL in {})", package.path().join(".env").display()));
     outcome.says("help: ").never_says("hunter2");
