@@ -25,9 +25,9 @@ pub(crate) fn is_private(folder: &Path) -> io::Result<bool> {
 pub(crate) fn private_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
     let folder = parent.join(name);
     match make(&folder) {
-        Ok(()) => return Ok(folder),
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        Err(_) if is_private(&folder).unwrap_or(false) => return Ok(folder),
+        Ok(()) => Ok(folder),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        Err(_) if is_private(&folder).unwrap_or(false) => Ok(folder),
         Err(_) => new_folder(parent, &format!("{name}-")),
     }
 }
