@@ -48,10 +48,10 @@ impl Workspace {
 
     /// Runs tests until there is a helper, and it has something to lend.
     fn with_helper(&self) -> Helper {
-        self.backend();
-        let helper = wait_for("a helper", || self.helpers().pop());
-        self.backend();
-        helper
+        wait_for("a helper", || {
+            let backend = self.backend();
+            (self.backend() == backend).then(|| self.helpers().pop())?
+        })
     }
 
     /// The helpers of this workspace that listen.
@@ -213,6 +213,20 @@ fn it_gives_way_where_the_server_is_full() {
     server.superuser().batch_execute("alter role maker connection limit 2").unwrap();
     // The helper keeps the connections of the first two, and the third finds no room.
     packages.iter().for_each(|package| _ = run(package).passed());
+}
+
+#[test]
+fn a_connection_that_the_server_has_ended_is_not_lent() {
+    let server = ScratchServer::start("", "");
+    let workspace = Workspace::new();
+    let run = || {
+        let outcome = workspace.test(INSERTS).env("PTEST_DATABASE_URL", server.tcp("postgres")).run();
+        outcome.passed().lines("backend ")[0].to_owned()
+    };
+    let warm = wait_for("a warm backend", || Some(run()).filter(|backend| *backend == run()));
+    let end = format!("select pg_terminate_backend({warm}, 10000)");
+    server.superuser().batch_execute(&end).unwrap();
+    assert_ne!(run(), warm);
 }
 
 #[test]
