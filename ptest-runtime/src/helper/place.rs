@@ -5,13 +5,14 @@
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::PATIENCE;
 use super::message::PROTOCOL;
 use crate::config::{self, Config};
+use crate::sys;
 
 #[derive(Debug)]
 pub(super) struct Place {
@@ -24,7 +25,7 @@ impl Place {
     pub(super) fn of(config: &Config) -> Place {
         let version = env!("CARGO_PKG_VERSION");
         let mut hash = DefaultHasher::new();
-        let user = rustix::process::getuid().as_raw();
+        let user = sys::user();
         (&config.target_dir, user, version, PROTOCOL).hash(&mut hash);
         Place {
             folder: config::socket_dir().join(format!("ptest-helper-{:016x}", hash.finish())),
@@ -41,7 +42,7 @@ impl Place {
         let helper = UnixStream::connect(self.socket()).ok()?;
         helper.set_read_timeout(Some(PATIENCE)).ok()?;
         helper.set_write_timeout(Some(PATIENCE)).ok()?;
-        (is_this_user(&helper) && is_private(&self.folder)).then_some(helper)
+        (is_this_user(&helper) && sys::is_private(&self.folder).unwrap_or(false)).then_some(helper)
     }
 
     /// Makes the folder.
@@ -50,7 +51,7 @@ impl Place {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             other => other?,
         }
-        match is_private(&self.folder) {
+        match sys::is_private(&self.folder)? {
             true => Ok(()),
             false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the helper's folder is not private")),
         }
@@ -70,16 +71,10 @@ pub(super) fn socket_in(folder: &Path) -> PathBuf {
     folder.join("helper")
 }
 
-fn is_private(folder: &Path) -> bool {
-    fs::symlink_metadata(folder).is_ok_and(|found| {
-        found.is_dir() && found.permissions().mode() & 0o077 == 0 && found.uid() == rustix::process::getuid().as_raw()
-    })
-}
-
 /// Whether the other end is a process of this user (`SO_PEERCRED`).
 #[cfg(target_os = "linux")]
 pub(super) fn is_this_user(stream: &UnixStream) -> bool {
-    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == rustix::process::getuid())
+    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid.as_raw() == sys::user())
 }
 
 /// Elsewhere the folder's mode must do.
