@@ -49,12 +49,13 @@ pub(crate) struct Args {
     pub(crate) setup: Option<Setup>,
     /// The same.
     pub(crate) fixtures: Vec<LitStr>,
-    pub(crate) isolation: Option<Isolation>,
-    pub(crate) level: Option<Level>,
+    /// The runtime's name of it, like those of the level and the flavor.
+    pub(crate) isolation: Option<&'static str>,
+    pub(crate) level: Option<&'static str>,
     pub(crate) turn_timeout_ms: Option<u64>,
     pub(crate) audit: Vec<Choice>,
     pub(crate) timeout_ms: Option<u64>,
-    pub(crate) flavor: Option<Flavor>,
+    pub(crate) flavor: Option<&'static str>,
     pub(crate) worker_threads: Option<usize>,
     pub(crate) start_paused: Option<bool>,
 }
@@ -90,24 +91,6 @@ pub(crate) enum Migrations {
 pub(crate) struct Setup {
     pub(crate) function: Path,
     pub(crate) version: Option<Expr>,
-}
-
-#[derive(PartialEq)]
-pub(crate) enum Isolation {
-    Transaction,
-    Database,
-}
-
-pub(crate) enum Level {
-    ReadCommitted,
-    RepeatableRead,
-    Serializable,
-}
-
-#[derive(PartialEq)]
-pub(crate) enum Flavor {
-    CurrentThread,
-    MultiThread,
 }
 
 impl Parse for Args {
@@ -195,9 +178,9 @@ impl Given {
 
     /// What is right by itself and wrong together.
     pub(crate) fn conflicts(&self, features: Features) -> Vec<Error> {
-        let multi_thread = self.args.flavor == Some(Flavor::MultiThread);
+        let multi_thread = self.args.flavor == Some("MultiThread");
         let start_paused = self.args.start_paused == Some(true);
-        let own_database = self.args.isolation == Some(Isolation::Database);
+        let own_database = self.args.isolation == Some("Database");
         let rules = [
             (
                 "migrator",

@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lifetime, LitStr, ReturnType, Type};
 
-use crate::args::{Args, CratePath, Flavor, Isolation, Level, Migrations, Setup};
+use crate::args::{Args, CratePath, Migrations, Setup};
 use crate::item::{self, Item, Param};
 
 /// A valid test.
@@ -83,39 +83,24 @@ fn test(args: &Args, name: &str, should_panic: Option<&impl ToTokens>) -> TokenS
     let schema = schema(args);
     let fixtures =
         (!fixtures.is_empty()).then(|| scripts(&private, fixtures)).map(|scripts| quote!(.fixtures(#scripts)));
-    let isolation = isolation.as_ref().map(|isolation| {
-        let isolation = match isolation {
-            Isolation::Transaction => quote!(Transaction),
-            Isolation::Database => quote!(Database),
-        };
-        quote!(.isolation(#private::Isolation::#isolation))
-    });
-    let level = args.level.as_ref().map(|level| {
-        let level = match level {
-            Level::ReadCommitted => quote!(ReadCommitted),
-            Level::RepeatableRead => quote!(RepeatableRead),
-            Level::Serializable => quote!(Serializable),
-        };
-        quote!(.level(#private::Level::#level))
-    });
+    let isolation = isolation.map(of_runtime).map(|isolation| quote!(.isolation(#private::Isolation::#isolation)));
+    let level = args.level.map(of_runtime).map(|level| quote!(.level(#private::Level::#level)));
     let turn_timeout = args.turn_timeout_ms.map(|millis| quote!(.turn_timeout_ms(#millis)));
     let audit = (!args.audit.is_empty()).then(|| {
         let choices = args.audit.iter().map(|choice| choice.call(&private));
         quote!(.audit(#private::Severities::new() #(#choices)*))
     });
     let timeout = args.timeout_ms.map(|millis| quote!(.timeout_ms(#millis)));
-    let flavor = flavor.as_ref().map(|flavor| {
-        let flavor = match flavor {
-            Flavor::CurrentThread => quote!(CurrentThread),
-            Flavor::MultiThread => {
-                let threads = match worker_threads {
-                    Some(n) => quote!(Some(#n)),
-                    None => quote!(None),
-                };
-                quote!(MultiThread(#private::multi_thread, ::core::option::Option::#threads))
-            }
-        };
-        quote!(.flavor(#private::Flavor::#flavor))
+    let flavor = flavor.map(|flavor| {
+        let name = of_runtime(flavor);
+        let workers = (flavor == "MultiThread").then(|| {
+            let threads = match worker_threads {
+                Some(n) => quote!(Some(#n)),
+                None => quote!(None),
+            };
+            quote!((#private::multi_thread, ::core::option::Option::#threads))
+        });
+        quote!(.flavor(#private::Flavor::#name #workers))
     });
     let start_paused = (args.start_paused == Some(true)).then(|| quote!(.start_paused(#private::pause)));
     let should_panic = should_panic.map(|expected| quote!(.should_panic(#expected)));
@@ -128,6 +113,11 @@ fn test(args: &Args, name: &str, should_panic: Option<&impl ToTokens>) -> TokenS
         #schema #fixtures #isolation #level #turn_timeout #audit #timeout #flavor #start_paused
         #should_panic;
     }
+}
+
+/// A name of the runtime's.
+fn of_runtime(name: &str) -> Ident {
+    format_ident!("{name}")
 }
 
 /// What a template is made from, as calls of a builder.

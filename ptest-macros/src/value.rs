@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
 
-use crate::args::{Flavor, Isolation, Level, Migrations, Setup};
+use crate::args::{Migrations, Setup};
 
 /// What follows an argument's name.
 pub(crate) struct Value<'a> {
@@ -107,23 +107,19 @@ pub(crate) fn millis(value: &Value) -> Result<u64> {
     }
 }
 
-pub(crate) fn isolation(value: &Value) -> Result<Isolation> {
-    one_of(value, [("transaction", Isolation::Transaction), ("database", Isolation::Database)])
+pub(crate) fn isolation(value: &Value) -> Result<&'static str> {
+    one_of(value, [("transaction", "Transaction"), ("database", "Database")])
 }
 
-pub(crate) fn level(value: &Value) -> Result<Level> {
+pub(crate) fn level(value: &Value) -> Result<&'static str> {
     one_of(
         value,
-        [
-            ("read committed", Level::ReadCommitted),
-            ("repeatable read", Level::RepeatableRead),
-            ("serializable", Level::Serializable),
-        ],
+        [("read committed", "ReadCommitted"), ("repeatable read", "RepeatableRead"), ("serializable", "Serializable")],
     )
 }
 
-pub(crate) fn flavor(value: &Value) -> Result<Flavor> {
-    one_of(value, [("current_thread", Flavor::CurrentThread), ("multi_thread", Flavor::MultiThread)])
+pub(crate) fn flavor(value: &Value) -> Result<&'static str> {
+    one_of(value, [("current_thread", "CurrentThread"), ("multi_thread", "MultiThread")])
 }
 
 fn one_of<T, const N: usize>(value: &Value, choices: [(&str, T); N]) -> Result<T> {
