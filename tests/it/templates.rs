@@ -2,7 +2,6 @@
 
 mod dumps;
 mod failures;
-mod features;
 mod histories;
 mod layouts;
 
