@@ -8,6 +8,7 @@ mod bloat;
 mod compiled_once;
 mod composition;
 mod database;
+mod defaults;
 mod differential;
 mod ending;
 mod faq;

@@ -104,6 +104,11 @@ impl Severities {
         self.0[kind as usize]
     }
 
+    /// These, and of what is not chosen here the others.
+    pub(crate) fn or(&self, others: &Severities) -> Severities {
+        Severities(std::array::from_fn(|i| self.0[i].or(others.0[i])))
+    }
+
     /// Reads `finding=severity,…`.
     pub(crate) fn parse(text: &str) -> Result<Severities, Misspelled> {
         let mut severities = Severities::new();

@@ -25,6 +25,7 @@
 
 mod dotenv;
 mod helper;
+mod package;
 mod server;
 mod target;
 mod url;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub(crate) use self::package::defaults;
 pub(crate) use self::url::RedactedUrl;
 use crate::audit::{Misspelled, Severities};
 use crate::error::Failure;

@@ -18,6 +18,8 @@ pub struct TestSpec {
     pub(crate) database: Option<&'static Database>,
     /// SQL scripts to run before the body, in order.
     pub fixtures: &'static [Script],
+    /// Which of the arguments with a default the attribute has.
+    pub(crate) said: Said,
     /// What keeps the test apart from the others.
     pub isolation: Isolation,
     /// The isolation level of ptest's transaction, and the default of the test's own.
@@ -26,6 +28,8 @@ pub struct TestSpec {
     pub turn_timeout: Duration,
     /// What becomes of what the audit finds.
     pub audit: Severities,
+    /// The same, where neither the test nor the run says it.
+    pub(crate) audit_of_crate: Severities,
     /// Wall time that the body may take.
     pub timeout: Option<Duration>,
     /// The body's tokio runtime.
@@ -35,6 +39,13 @@ pub struct TestSpec {
     /// What the function's `#[should_panic]` expects the panic to say, if it has one: then a failure of the harness must not
     /// be a panic.
     pub should_panic: Option<&'static str>,
+}
+
+/// Which arguments were given: what was not, the package may say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said {
+    pub(crate) isolation: bool,
+    pub(crate) turn_timeout: bool,
 }
 
 /// What keeps a test apart from the others.
@@ -85,10 +96,12 @@ impl TestSpec {
             schema: SchemaSpec::new(manifest_dir),
             database: None,
             fixtures: &[],
+            said: Said { isolation: false, turn_timeout: false },
             isolation: Isolation::Transaction,
             level: Level::ReadCommitted,
             turn_timeout: Duration::from_secs(2),
             audit: Severities::new(),
+            audit_of_crate: Severities::new(),
             timeout: None,
             flavor: Flavor::CurrentThread,
             start_paused: None,
@@ -138,6 +151,7 @@ impl TestSpec {
     /// Sets what keeps the test apart from the others.
     pub const fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
+        self.said.isolation = true;
         self
     }
 
@@ -150,6 +164,7 @@ impl TestSpec {
     /// Sets how long a session waits for its turn, in milliseconds.
     pub const fn turn_timeout_ms(mut self, millis: u64) -> Self {
         self.turn_timeout = Duration::from_millis(millis);
+        self.said.turn_timeout = true;
         self
     }
 

@@ -156,7 +156,8 @@ impl Context {
             report.sections.push(closed.section);
             housekeeping.extend(closed.housekeeping);
         }
-        let judged = Config::get().map(|config| audit::judge(findings, &self.test.audit, &config.audit));
+        let judged = Config::get()
+            .map(|config| audit::judge(findings, &self.test.audit, &config.audit.or(&self.test.audit_of_crate)));
         let mut result = judged.and_then(|judged| Ok(judged?)).and(failure);
         for named in self.named {
             let closed = named.close(failed, message);

@@ -4,6 +4,7 @@
 
 pub(crate) mod context;
 mod deadline;
+mod defaults;
 pub(crate) mod lease;
 pub(crate) mod param;
 mod quiet;

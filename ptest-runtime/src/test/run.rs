@@ -18,6 +18,7 @@ use crate::spec::TestSpec;
 use crate::sys::{BoxFuture, end_runtime, panic_message};
 use crate::test::context::{Closed, Context};
 use crate::test::deadline::Deadline;
+use crate::test::defaults;
 use crate::test::runtime;
 
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +47,13 @@ pub fn run(
     body: impl for<'c> FnOnce(&'c mut Context) -> BoxFuture<'c, crate::Result<ExitCode>>,
 ) -> ExitCode {
     helper::serve_if_called();
+    let (test, described) = described(test);
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, |cx, runtime, deadline| {
-        let hold = cx.clock_hold().clone();
-        runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))
+    let outcome = described.and_then(|()| {
+        live(&mut cx, |cx, runtime, deadline| {
+            let hold = cx.clock_hold().clone();
+            runtime.block_on(hold.watch(within(deadline, body(cx)))).unwrap_or_else(|| Err(timeout(test)))
+        })
     });
     finish(cx, outcome)
 }
@@ -62,12 +66,23 @@ pub fn run_blocking<P>(
     body: impl FnOnce(P) -> ExitCode,
 ) -> ExitCode {
     helper::serve_if_called();
+    let (test, described) = described(test);
     let mut cx = Context::new(test);
-    let outcome = live(&mut cx, |cx, runtime, _| {
-        let params = runtime.block_on(params(cx))?;
-        Ok(runtime::run_beside(test, runtime, || body(params)).map_err(RunError::Runtime)?)
+    let outcome = described.and_then(|()| {
+        live(&mut cx, |cx, runtime, _| {
+            let params = runtime.block_on(params(cx))?;
+            Ok(runtime::run_beside(test, runtime, || body(params)).map_err(RunError::Runtime)?)
+        })
     });
     finish(cx, outcome)
+}
+
+/// The test with the defaults of its package, or as it is and why these cannot be read.
+fn described(test: &'static TestSpec) -> (&'static TestSpec, crate::Result<()>) {
+    match defaults::applied(test) {
+        Ok(test) => (test, Ok(())),
+        Err(error) => (test, Err(error)),
+    }
 }
 
 /// Does with a body's value what the runner would do: says what is wrong with it, before ptest says the rest.

@@ -45,6 +45,6 @@ impl Context {
 
     /// An error, if the test wants one of what was found.
     pub(crate) fn judge(&self, findings: Vec<Finding>) -> crate::Result<()> {
-        Ok(audit::judge(findings, &self.test.audit, &Config::get()?.audit)?)
+        Ok(audit::judge(findings, &self.test.audit, &Config::get()?.audit.or(&self.test.audit_of_crate))?)
     }
 }
