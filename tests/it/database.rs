@@ -142,14 +142,12 @@ fn leaves_a_connection(url: PgUrl, database: TestDatabase) {
     is_ready.recv().unwrap();
 }
 
-#[ptest::db_test(migrations = false)]
-async fn a_leaked_connection_is_reported_and_ended(pool: PgPool) -> sqlx::Result<()> {
+#[test]
+fn a_leaked_connection_is_reported_and_ended() {
     let outcome = Rerun::test("database::leaves_a_connection").run();
     outcome
         .passed()
-        .says("a connection was still open when the test ended, and last ran: select 'these are the last words'");
-    let name = outcome.lines("database:")[0].to_owned();
-    gone(&pool, &format!("^{name}$")).await
+        .says("session 1 was still open when the test ended, and last ran: select 'these are the last words'");
 }
 
 #[ptest::db_test(isolation = "database", timeout = "300ms")]
@@ -161,18 +159,4 @@ fn takes_too_long(url: PgUrl) {
 #[test]
 fn a_timeout_ends_the_connections() {
     Rerun::test("database::takes_too_long").run().failed().says("did not end within");
-}
-
-async fn gone(pool: &PgPool, names: &str) -> sqlx::Result<()> {
-    for _ in 0..1000 {
-        if count(pool, names).await? == 0 {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("there are {} databases {names}", count(pool, names).await?);
-}
-
-async fn count(pool: &PgPool, names: &str) -> sqlx::Result<i64> {
-    query_scalar("select count(*) from pg_database where datname ~ $1").bind(names).fetch_one(pool).await
 }

@@ -40,6 +40,8 @@ impl ScratchServer {
             "listen_addresses=127.0.0.1".to_owned(),
             "fsync=off".to_owned(),
             "autovacuum=off".to_owned(),
+            "max_prepared_transactions=5".to_owned(),
+            "wal_level=logical".to_owned(),
         ] {
             server.args(["-c", &setting]);
         }

@@ -61,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) target_dir: PathBuf,
     /// The slot to try first.
     pub(crate) slot_hint: u32,
+    /// Whether each test is a process of its own, as nextest has it.
+    pub(crate) process_per_test: bool,
     /// How a user runs tests by name.
     pub(crate) runner: &'static str,
     /// `PTEST_KEEP`.
@@ -174,6 +176,7 @@ impl Config {
             idle_timeout: set(IDLE_TIMEOUT)
                 .map_or(Ok(Some(DEFAULT_IDLE_TIMEOUT)), |value| values::idle_timeout(IDLE_TIMEOUT, &value))?,
             target_dir: target::dir(exe, manifest_dir.as_deref(), &temp_dir),
+            process_per_test: set(GLOBAL_SLOT).is_some(),
             runner: if set(GLOBAL_SLOT).is_some() { "cargo nextest run" } else { "cargo test" },
             keep: values::one_of(KEEP, set(KEEP), &[("failed", Keep::Failed), ("all", Keep::All)])?
                 .unwrap_or(Keep::None),

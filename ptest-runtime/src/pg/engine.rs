@@ -13,6 +13,7 @@ use super::server::{self, Address, Offers};
 use super::single::Single;
 use super::slot::Slots;
 use super::source::{GivenBack, Held, Reach, Source};
+use super::warm;
 use crate::audit::Finding;
 use crate::config::{Config, ServerChoice};
 use crate::engine::{Activity, Closed, Engine, Handle};
@@ -93,7 +94,10 @@ async fn lease_on(server: &Address, offers: Offers, schema: &Schema, test: &Test
     Ok(match (offers, test.isolation) {
         (Offers::One, _) => Box::new(Single::lease(server, schema, test).await?),
         (Offers::Databases, Isolation::Transaction) => Box::new(Slots::lease(server, schema, test).await?),
-        (Offers::Databases, Isolation::Database) => Box::new(Clones::lease(server, schema, test).await?),
+        (Offers::Databases, Isolation::Database) => match warm::lease(server, schema, test).await? {
+            Some(held) => Box::new(held),
+            None => Box::new(Clones::lease(server, schema, test).await?),
+        },
     })
 }
 

@@ -5,6 +5,7 @@ mod draft;
 pub(crate) mod drivers;
 mod engine;
 pub(crate) mod fixture;
+pub(crate) mod forward;
 mod housekeeping;
 pub(crate) mod inventory;
 mod param;
@@ -19,6 +20,7 @@ pub(crate) mod slot;
 pub(crate) mod socket;
 mod source;
 pub(crate) mod template;
+pub(crate) mod warm;
 pub(crate) mod wire;
 
 pub use param::{PgUrl, TestDatabase};

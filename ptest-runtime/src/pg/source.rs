@@ -3,7 +3,8 @@
 //! | source | when | what a test has |
 //! |---|---|---|
 //! | [`Slots`](super::slot::Slots) | `isolation = "transaction"` | a sandbox in a numbered clone |
-//! | [`Clones`](super::clone::Clones) | `isolation = "database"` | a clone of its own |
+//! | [`warm`](super::warm) | `isolation = "database"` | sessions of the server's own in a numbered clone |
+//! | [`Clones`](super::clone::Clones) | the same, where the server cannot tell what was written | a clone of its own |
 //! | [`Single`](super::single::Single) | `PTEST_SINGLE_DATABASE` | a sandbox in the one database that there is |
 
 use std::fmt;

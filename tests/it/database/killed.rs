@@ -1,28 +1,21 @@
-//! Tests that are killed while they run, begin and end: what they leave is bounded while others run, and goes with time.
+//! Tests that are killed while they run, begin and end: what they leave, no other test finds, and it does not pile up.
 
 use std::path::Path;
 use std::time::Duration;
 
-use ptest::{PgUrl, TestDatabase};
+use ptest::TestDatabase;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, query, query_scalar};
+use sqlx::{Connection, PgConnection, PgPool, query, query_scalar};
 
-use super::SPARES;
 use crate::rerun::Rerun;
 use crate::target::Target;
-
-/// As many databases of killed tests as one template may have when another test begins.
-const MOST_LEFT: usize = 4;
 
 const INNER: &str = "database::killed::inner::";
 
 /// As many processes are killed at once, and as many tests run at once in each.
 const PROCESSES: usize = 4;
 const THREADS: usize = 3;
-
-/// Long beyond any time that what happens off the path of tests takes.
-const SOON: Duration = Duration::from_secs(60);
 
 /// A server of its own: nobody else's tests and no other reaper are there.
 struct Server {
@@ -36,9 +29,10 @@ impl Server {
     async fn start() -> Server {
         let target = Target::new();
         let outcome = target.test("database::killed::inner::a").run();
-        let (name, url) = (outcome.passed().lines("database:")[0], outcome.lines("url:")[0]);
-        let family = name.split("claimed_").next().unwrap().to_owned();
-        let connection = PgConnection::connect(&url.replace(name, "postgres")).await.unwrap();
+        let name = outcome.passed().lines("database:")[0];
+        let family = name.rsplit_once("warm_").map_or(name, |(family, _)| family).to_owned();
+        let url = outcome.lines("server:")[0];
+        let connection = PgConnection::connect(url).await.unwrap();
         Server { target, connection, family }
     }
 
@@ -46,43 +40,10 @@ impl Server {
         run(&self.target.binary("it"), filter)
     }
 
-    /// The databases of these tests, without the common part of their names; spares are called that.
+    /// The databases of these tests, without the common part of their names.
     async fn databases(&mut self) -> Vec<String> {
-        // All in one look, for a spare may just be made.
-        let sql = format!(
-            "select case when datname in ({SPARES}) then 'spare' else substr(datname, length($1) + 1) end \
-             from pg_database where starts_with(datname, $1)"
-        );
-        let databases = query_scalar(AssertSqlSafe(sql)).bind(&self.family);
-        databases.fetch_all(&mut self.connection).await.unwrap()
-    }
-
-    async fn count(&mut self, kinds: &[&str]) -> usize {
-        let databases = self.databases().await;
-        databases.iter().filter(|name| kinds.iter().any(|kind| name.starts_with(kind))).count()
-    }
-
-    async fn until(&mut self, kinds: &[&str], enough: impl Fn(usize) -> bool) {
-        let waited = tokio::time::timeout(SOON, async {
-            while !enough(self.count(kinds).await) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-        if waited.await.is_err() {
-            panic!("there are {:?}", self.databases().await);
-        }
-    }
-
-    /// Beside used ones there is one template, and spares: as many as may begin at once, and each test that ends at the same
-    /// time may add one.
-    async fn has_a_template_and_spares(&mut self, at_once: usize) {
-        let names = self.databases().await;
-        let (spares, mut rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.starts_with("spare"));
-        rest.retain(|name| !name.starts_with("claimed_"));
-        assert_eq!(rest, ["template"]);
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok()).unwrap_or(0);
-        assert!(spares.len() <= cpus.max(slot + 1) + at_once, "{spares:?}");
+        let sql = "select substr(datname, length($1) + 1) from pg_database where starts_with(datname, $1) order by 1";
+        query_scalar(sql).bind(&self.family).fetch_all(&mut self.connection).await.unwrap()
     }
 }
 
@@ -108,25 +69,16 @@ async fn tests_do_not_pile_up() {
             std::thread::spawn(move || kill(&binary, kills / PROCESSES, &mut random))
         })
         .collect();
-    let (mut most, mut sum, mut looks) = (0, 0, 0);
-    while killers.iter().any(|killer| !killer.is_finished()) {
-        let used = server.count(&["claimed"]).await;
-        (most, sum, looks) = (most.max(used), sum + used, looks + 1);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
     killers.into_iter().for_each(|killer| killer.join().unwrap());
-    println!(
-        "{kills} killed; used databases: at most {most}, in the mean {}, at the end {}",
-        sum / looks,
-        server.count(&["claimed"]).await
-    );
-
-    let at_once = PROCESSES * THREADS;
-    server.until(&["claimed"], |used| used <= MOST_LEFT + at_once).await;
-    // Who comes next finds what the last ones left, and no trace of them.
-    server.run(&[INNER]).run().passed();
-    server.until(&["claimed"], |used| used <= MOST_LEFT).await;
-    server.has_a_template_and_spares(PROCESSES * THREADS).await;
+    // Who comes next finds no trace of them.
+    for _ in 0..3 {
+        server.run(&[INNER]).run().passed();
+    }
+    let databases = server.databases().await;
+    println!("{kills} killed: {databases:?}");
+    assert!(databases.contains(&"template".to_owned()));
+    // A backend that has yet to notice that its client was killed keeps a slot for a moment, so another may be made.
+    assert!(databases.len() <= 1 + 2 * PROCESSES * THREADS, "{databases:?}");
 }
 
 /// Kills so many tests, in processes of one to three, at any moment from the start of the process to its end.
@@ -148,53 +100,6 @@ fn kill(binary: &Path, tests: usize, random: &mut StdRng) {
     }
 }
 
-#[tokio::test]
-async fn tests_leave_nothing_for_long() {
-    let mut random = seeded();
-    let mut server = Server::start().await;
-    for _ in 0..12 {
-        let mut process = server.run(&[INNER]).start();
-        for _ in 0..random.random_range(1..9) {
-            process.wait_for("database:");
-        }
-        tokio::time::sleep(Duration::from_micros(random.random_range(0..30_000))).await;
-        process.kill();
-    }
-    server.run(&[INNER]).run().passed();
-
-    // The reaper runs when it has not for a while. What somebody was still connected to, it takes the next time.
-    for _ in 0..10 {
-        let _ = std::fs::remove_file(server.target.path().join("ptest/reaped"));
-        server.target.test("database::killed::runs_while_the_reaper_does").run().passed();
-        if server.count(&["claimed", "build"]).await == 0 {
-            break;
-        }
-    }
-    server.until(&["claimed", "build"], |left| left == 0).await;
-    // The last batch drops a database before it makes a spare.
-    server.target.test("database::killed::inner::a").run().passed();
-    server.until(&["spare"], |spares| spares > 0).await;
-    server.until(&["claimed"], |used| used == 0).await;
-    server.has_a_template_and_spares(THREADS).await;
-}
-
-/// Runs until the reaper has done its work, or long enough for it.
-#[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
-#[ignore = "run by another test"]
-async fn runs_while_the_reaper_does(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {
-    let others = format!("^{}_(claimed|build)_", database.name().split("_claimed_").next().unwrap());
-    let sql = format!(
-        "select count(*) from pg_database where datname ~ $1 and datname <> current_database() and datname not in ({SPARES})"
-    );
-    for _ in 0..300 {
-        if query_scalar::<_, i64>(AssertSqlSafe(sql.as_str())).bind(&others).fetch_one(&pool).await? == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
-}
-
 mod inner {
     use super::*;
 
@@ -202,8 +107,14 @@ mod inner {
         ($($name:ident)*) => { $(
             #[ptest::db_test(isolation = "database", migrations = "tests/it/migrations/killed")]
             #[ignore = "run by another test"]
-            async fn $name(pool: PgPool, database: TestDatabase, url: PgUrl) -> sqlx::Result<()> {
-                println!("\nurl: {url}\ndatabase: {}", database.name());
+            async fn $name(pool: PgPool, database: TestDatabase) -> sqlx::Result<()> {
+                let (folder, port): (String, String) = sqlx::query_as(
+                    "select split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port')",
+                )
+                .fetch_one(&pool)
+                .await?;
+                println!("\nserver: postgres://postgres@localhost/postgres?host={folder}&port={port}");
+                println!("database: {}", database.name());
                 let traces: i64 = query_scalar("select count(*) from trace").fetch_one(&pool).await?;
                 assert_eq!(traces, 0, "of another test");
                 query("insert into trace values (1)").execute(&pool).await?;

@@ -4,7 +4,7 @@
 //! has only just begun pays for each function, operator and catalogue that a query names, and comparing is cheaper here.
 
 use crate::pg::server::Rows;
-use crate::pg::slot::restore_sequences_sql;
+use crate::pg::slot::restore_fetched_sql;
 use crate::pg::template::facts::Facts;
 
 /// Asks for what [`Filled::read`] reads: of each row, the first column says what it is about.
@@ -94,7 +94,7 @@ impl Filled {
                 _ => {}
             }
         }
-        Some(Filled { tables, sequences: restore_sequences_sql(&facts) })
+        Some(Filled { tables, sequences: restore_fetched_sql(&facts) })
     }
 
     /// What empties the tables and restores the sequences.
@@ -110,7 +110,7 @@ impl Filled {
 mod tests {
     use super::*;
 
-    const FACTS: &str = "deferrable none\nsequences none\nlasting some 20001,20002";
+    const FACTS: &str = "deferrable none\nsequences none\nlasting some 20001,20002\nremembers none";
 
     /// What a server says of `its` and `other`, whose number is 30001; and of what a test has filled.
     fn told() -> Rows {

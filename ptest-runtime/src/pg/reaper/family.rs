@@ -164,6 +164,7 @@ impl Kind {
         match rest.split('_').collect::<Vec<_>>()[..] {
             ["template"] => Kind::Template,
             [number] if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => Kind::Slot,
+            ["warm", number] if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => Kind::Slot,
             ["spare", number] if hex(number) && number.len() == 16 => Kind::Spare,
             ["used", number] if hex(number) && number.len() == 16 => Kind::Used,
             ["claimed", number] if hex(number) && number.len() == 16 => Kind::Claimed,

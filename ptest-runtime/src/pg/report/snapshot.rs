@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::statements;
 use crate::pg::sandbox::Record;
 use crate::pg::server::{Address, Admin, quote_literal};
+use crate::pg::warm::APPLICATION;
 
 /// How long the server may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -66,7 +67,8 @@ impl Snapshot {
         let database = quote_literal(database);
         let sql = format!(
             "WITH own AS MATERIALIZED (SELECT pid, pg_catalog.pg_blocking_pids(pid) AS blockers \
-               FROM pg_catalog.pg_stat_activity WHERE datname = {database} AND backend_type = 'client backend') \
+               FROM pg_catalog.pg_stat_activity WHERE datname = {database} AND backend_type = 'client backend' \
+               AND NOT (application_name = '{APPLICATION}' AND state = 'idle')) \
              SELECT a.pid, a.application_name, a.state, a.wait_event_type, a.wait_event, \
                extract(epoch FROM clock_timestamp() - a.state_change) * 1000, a.query, \
                array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), \
@@ -85,7 +87,7 @@ impl Snapshot {
                 writeln!(f, "  when the time was up:")?;
             }
             statements::write_sessions(f, record, self.at)?;
-            if self.timed_out && listens(record) {
+            if self.timed_out && sandbox && listens(record) {
                 writeln!(
                     f,
                     "  a session has said LISTEN, but no NOTIFY is delivered inside the transaction of a test: write \
@@ -94,11 +96,14 @@ impl Snapshot {
             }
         }
         if !sandbox {
-            writeln!(f, "ptest: `{name}` had a database of its own, whose statements ptest does not see")?;
+            if self.record.is_none() {
+                writeln!(f, "ptest: `{name}` had a database of its own, whose statements ptest does not see")?;
+            }
             let when = if self.timed_out { "the time was up" } else { "the body ended" };
-            match self.processes.is_empty() {
-                true => writeln!(f, "  no connection to it was open when {when}")?,
-                false => writeln!(f, "  its connections when {when}:")?,
+            match (self.processes.is_empty(), &self.record) {
+                (true, None) => writeln!(f, "  no connection to it was open when {when}")?,
+                (true, Some(_)) => {}
+                (false, _) => writeln!(f, "  its connections when {when}:")?,
             }
         }
         self.processes.iter().try_for_each(|process| process.write(f, sandbox))

@@ -87,14 +87,14 @@ pub(crate) struct SessionState {
 
 /// The log of one sandbox.
 #[derive(Debug, Default)]
-pub(super) struct Log(RefCell<Record>);
+pub(in crate::pg) struct Log(RefCell<Record>);
 
 impl Log {
-    pub(super) fn copy(&self) -> Record {
+    pub(in crate::pg) fn copy(&self) -> Record {
         self.0.borrow().clone()
     }
 
-    pub(super) fn take(&self) -> Record {
+    pub(in crate::pg) fn take(&self) -> Record {
         self.0.take()
     }
 
@@ -130,6 +130,13 @@ impl Log {
         let record = self.0.borrow();
         let index = record.entries.iter().rposition(|entry| entry.session == session)?;
         Some(record.forgotten + index)
+    }
+
+    /// What a session has run last, perhaps cut.
+    pub(in crate::pg) fn last_statement(&self, session: u32) -> String {
+        let record = self.0.borrow();
+        let last = record.entries.iter().rfind(|entry| entry.session == session);
+        last.map(|entry| String::from_utf8_lossy(&entry.said.text.sql).into_owned()).unwrap_or_default()
     }
 
     /// Changes what is known of a session.

@@ -56,12 +56,12 @@ mod defaults;
 mod deviations;
 mod expect;
 mod extended;
-mod frame;
+pub(in crate::pg) mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod leftover;
 mod list;
-mod log;
+pub(in crate::pg) mod log;
 mod mark;
 mod modes;
 mod names;
@@ -73,7 +73,7 @@ mod settings;
 mod signals;
 mod sql;
 mod startup;
-mod tap;
+pub(in crate::pg) mod tap;
 mod turn;
 mod watch;
 

@@ -8,15 +8,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::ServerError;
 use super::address::{Address, Endpoint};
 use super::auth::{self, SCRAM_SHA_256, Scram};
-use crate::pg::wire::backend::{self, Authentication, Message};
-use crate::pg::wire::frontend;
+use crate::pg::wire::backend::{self, Authentication, Header, Message};
+use crate::pg::wire::{self, frontend};
 
 /// The two transports of a server.
 #[derive(Debug)]
@@ -76,6 +76,23 @@ pub(crate) struct BackendKey {
     pub(crate) secret: i32,
 }
 
+/// A connection that was begun with a client's own start-up message.
+#[derive(Debug)]
+pub(crate) struct Greeted {
+    pub(crate) stream: Stream,
+    /// What the server has said, from `AuthenticationOk` to the first `ReadyForQuery`.
+    pub(crate) greeting: BytesMut,
+    pub(crate) key: BackendKey,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// What the server has said, which ends with its error.
+    Said(BytesMut),
+    Io(io::Error),
+}
+
 /// An error that the server sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DbError {
@@ -129,16 +146,60 @@ impl Connection {
         })
     }
 
-    async fn connect(address: &Address, database: &str, settings: &[(&str, &str)]) -> Result<Connection, ServerError> {
-        let failed = |source| ServerError::Connect { address: Box::new(address.clone()), source };
-        let stream = Stream::connect(&address.endpoint).await.map_err(failed)?;
-        let mut connection = Connection {
+    /// Connects with a client's own start-up message, and authenticates where the server wants it.
+    pub(crate) async fn greeted(address: &Address, startup: &[u8]) -> Result<Greeted, Refusal> {
+        let greeted = async {
+            let mut connection = Connection::on(Stream::connect(&address.endpoint).await?);
+            connection.stream.write_all(startup).await?;
+            match connection.authenticate(address).await {
+                Ok(()) => connection.greeting().await,
+                Err(QueryError::Io(error)) => Err(error),
+                Err(QueryError::Db(error)) => Ok(Err(Refusal::Said(error.frame()))),
+            }
+        };
+        let opened =
+            tokio::time::timeout(ANSWER, greeted).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        opened.unwrap_or_else(|error| Err(Refusal::Io(error)))
+    }
+
+    /// Reads what comes between the acceptance and the first `ReadyForQuery`.
+    async fn greeting(mut self) -> io::Result<Result<Greeted, Refusal>> {
+        let mut greeting = BytesMut::from(&b"R\0\0\0\x08\0\0\0\0"[..]);
+        loop {
+            while let Some(Header { tag, total }) = Header::parse(&self.input)?
+                && self.input.len() >= total
+            {
+                let frame = self.input.split_to(total);
+                greeting.extend_from_slice(&frame);
+                match (tag, &frame[5..]) {
+                    (b'K', [a, b, c, d, e, f, g, h]) => {
+                        let number = |bytes: [&u8; 4]| i32::from_be_bytes(bytes.map(|b| *b));
+                        self.key = BackendKey { process: number([a, b, c, d]), secret: number([e, f, g, h]) };
+                    }
+                    (b'E', _) => return Ok(Err(Refusal::Said(greeting))),
+                    (b'Z', _) => return Ok(Ok(Greeted { stream: self.stream, greeting, key: self.key })),
+                    _ => {}
+                }
+            }
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn on(stream: Stream) -> Connection {
+        Connection {
             stream,
             input: BytesMut::with_capacity(8192),
             parameters: Vec::new(),
             key: BackendKey::default(),
             completed: 0,
-        };
+        }
+    }
+
+    async fn connect(address: &Address, database: &str, settings: &[(&str, &str)]) -> Result<Connection, ServerError> {
+        let failed = |source| ServerError::Connect { address: Box::new(address.clone()), source };
+        let mut connection = Connection::on(Stream::connect(&address.endpoint).await.map_err(failed)?);
         match connection.start(address, database, settings).await {
             Ok(()) => Ok(connection),
             Err(QueryError::Db(source)) => {
@@ -169,6 +230,7 @@ impl Connection {
         let password = || {
             address.password.as_deref().ok_or_else(|| DbError {
                 code: "28P01".to_owned(),
+                severity: "FATAL".to_owned(),
                 message: "the server asks for a password, and the URL has none".to_owned(),
                 ..DbError::default()
             })
@@ -221,6 +283,31 @@ impl Connection {
         let mut out = BytesMut::with_capacity(sql.len() + 8);
         frontend::query(&mut out, sql);
         self.stream.write_all(&out).await
+    }
+
+    /// Sends a `COPY … FROM STDIN` with its data, whose answer a later [`finish`](Self::finish) reads.
+    pub(crate) async fn send_copy(&mut self, sql: &str, data: &[u8]) -> io::Result<()> {
+        let mut out = BytesMut::with_capacity(sql.len() + data.len() + 32);
+        frontend::query(&mut out, sql);
+        // Refused, the server takes no notice of it.
+        frontend::copy_data(&mut out, data);
+        frontend::copy_done(&mut out);
+        self.stream.write_all(&out).await
+    }
+
+    /// Runs a `COPY … TO STDOUT`, and returns the data.
+    pub(crate) async fn copy_out(&mut self, sql: &str) -> Result<BytesMut, QueryError> {
+        self.send(sql).await?;
+        let mut data = BytesMut::new();
+        let mut error = None;
+        loop {
+            match self.receive().await? {
+                Message::CopyData(body) => data.extend_from_slice(&body),
+                Message::ErrorResponse(body) => error = Some(DbError::read(body)),
+                Message::ReadyForQuery => return error.map_or(Ok(data), |error| Err(error.into())),
+                _ => {}
+            }
+        }
     }
 
     /// Sends statements as one batch of the extended protocol, whose answer comes after the last: nothing is sent to a
@@ -362,11 +449,35 @@ impl DbError {
         error
     }
 
+    /// As the server has sent it.
+    fn frame(&self) -> BytesMut {
+        let fields = [
+            (b'S', Some(&self.severity)),
+            (b'V', Some(&self.severity)),
+            (b'C', Some(&self.code)),
+            (b'M', Some(&self.message)),
+            (b'D', self.detail.as_ref()),
+            (b'H', self.hint.as_ref()),
+        ];
+        let mut frame = BytesMut::new();
+        wire::put(&mut frame, b'E', |body| {
+            for (kind, text) in fields {
+                if let Some(text) = text {
+                    body.put_u8(kind);
+                    wire::put_cstr(body, text.as_bytes());
+                }
+            }
+            body.put_u8(0);
+        });
+        frame
+    }
+
     fn unsupported(method: &str) -> DbError {
         DbError {
             code: "28000".to_owned(),
             message: format!("the server wants {method} authentication, which ptest does not speak"),
             hint: Some("use trust, password, md5 or scram-sha-256 for the test user in pg_hba.conf".to_owned()),
+            severity: "FATAL".to_owned(),
             ..DbError::default()
         }
     }

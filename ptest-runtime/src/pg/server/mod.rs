@@ -12,7 +12,7 @@ mod url;
 
 pub(crate) use address::{Address, Endpoint};
 pub(crate) use admin::Admin;
-pub(crate) use connection::{BackendKey, Connection, DbError, QueryError, Rows, Stream};
+pub(crate) use connection::{BackendKey, Connection, DbError, Greeted, QueryError, Refusal, Rows, Stream};
 
 pub(crate) use url::{url, url_of};
 

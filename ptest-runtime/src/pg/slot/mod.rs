@@ -34,7 +34,7 @@ pub(crate) use detach::rename;
 pub(crate) use held::{Loss, Slot};
 pub(crate) use keep::mark as mark_kept;
 pub(crate) use registry::forget;
-pub(crate) use sequences::restore_sequences_sql;
+pub(crate) use sequences::{restore_fetched_sql, restore_sequences_sql};
 pub(crate) use source::{HeldSlot, Slots};
 
 use crate::error::{Class, Failure};

@@ -10,9 +10,16 @@ use std::path::{Path, PathBuf};
 
 use crate::pg::template::facts::Facts;
 
+/// The statement that restores these sequences; `None`: the template has none.
+pub(crate) fn restore_sequences_sql(facts: &Facts, numbers: &[u32]) -> Option<String> {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    let sql = restore_sql(facts.sequences.as_deref()?, Which::All);
+    Some(format!("{sql} WHERE s.seqrelid IN ({})", numbers.join(",")))
+}
+
 /// The statement that restores whatever sequences anybody has read, where the counters have counted from the start; `None`:
 /// there is none.
-pub(crate) fn restore_sequences_sql(facts: &Facts) -> Option<String> {
+pub(crate) fn restore_fetched_sql(facts: &Facts) -> Option<String> {
     facts.sequences.as_deref().map(|moved| restore_sql(moved, Which::Fetched))
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Facts {
     /// The tables, by their numbers, that a `DELETE` of whatever a test has put there does not make again what they are; `None`:
     /// there are tables of which nobody counts what is written to them, or triggers that no setting stops.
     pub(crate) lasting: Option<String>,
+    /// A function speaks of what outlasts a reset of its session.
+    pub(crate) remembers: bool,
 }
 
 impl Facts {
@@ -41,6 +43,7 @@ impl Facts {
             deferrable: fact(lines.next(), "deferrable")?,
             sequences: fact(lines.next(), "sequences")?,
             lasting: fact(lines.next(), "lasting")?,
+            remembers: fact(lines.next(), "remembers")?.is_some(),
         })
     }
 }
@@ -74,11 +77,17 @@ const GATHER: &str = "SELECT 'deferrable ' || CASE WHEN count(*) = 0 THEN 'none'
     coalesce(string_agg(format('%I.%I', n.nspname, c.conname), ',') FILTER (WHERE NOT c.condeferred), '') END \
     || E'\\nsequences ' || pg_catalog.current_setting('ptest.sequences') \
     || E'\\nlasting ' || (SELECT CASE WHEN bool_and(a.amname = 'heap') IS NOT FALSE AND \
-        NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('A', 'R')) THEN 'some ' || coalesce(string_agg(t.oid::text, ',') \
+        NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('A', 'R')) AND \
+        NOT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid >= 16384 AND concat(prosrc, proconfig) ~* 'track_counts|pg_stat_reset') THEN 'some ' || coalesce(string_agg(t.oid::text, ',') \
         FILTER (WHERE t.relkind = 'm' OR t.relhasrules OR pg_catalog.pg_relation_size(t.oid) > 0 OR EXISTS (\
           SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = t.oid AND tgenabled IN ('A', 'R'))), '') ELSE 'none' END \
       FROM pg_catalog.pg_class t JOIN pg_catalog.pg_am a ON a.oid = t.relam \
       WHERE t.relkind IN ('r', 'm') AND t.oid >= 16384) \
+    || E'\\nremembers ' || (SELECT CASE WHEN count(*) = 0 THEN 'none' ELSE 'some ' END \
+      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+      WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') \
+        AND CASE WHEN p.prokind <> 'a' THEN pg_catalog.pg_get_functiondef(p.oid) END \
+        ~* '\\m(set_config|setseed|load|set_limit)\\M|\\mdblink|\\mset\\s+((session|local)\\s+)?.?\\w+.?\\s*[.]') \
     FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable";
 
 #[cfg(test)]
@@ -87,14 +96,18 @@ mod tests {
 
     #[test]
     fn facts_that_cannot_be_read_are_none() {
-        let plain = Facts { deferrable: None, sequences: None, lasting: None };
-        assert_eq!(Facts::read("deferrable none\nsequences none\nlasting none"), Some(plain));
+        let plain = Facts { deferrable: None, sequences: None, lasting: None, remembers: false };
+        assert_eq!(Facts::read("deferrable none\nsequences none\nlasting none\nremembers none"), Some(plain));
         let some = Facts {
             deferrable: Some("a.b".into()),
             sequences: Some(String::new()),
             lasting: Some("16384,16390".into()),
+            remembers: true,
         };
-        assert_eq!(Facts::read("deferrable some a.b\nsequences some \nlasting some 16384,16390"), Some(some));
+        assert_eq!(
+            Facts::read("deferrable some a.b\nsequences some \nlasting some 16384,16390\nremembers some "),
+            Some(some)
+        );
         for text in
             ["", "plain", "deferrable none", "deferrable none\nsequences none", "sequences none\ndeferrable none"]
         {

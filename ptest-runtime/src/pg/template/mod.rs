@@ -13,7 +13,7 @@ pub(crate) use build::{
 };
 pub(crate) use names::{
     KEPT_MARK, PREFIX, UNUSED_SINCE, claimed_name, family_of, kept_name, slot_name, spare_name, template_name,
-    used_name,
+    used_name, warm_name,
 };
 pub(crate) use owner::{Standing, has_template_sql, is_owner_sql, is_proven_sql};
 

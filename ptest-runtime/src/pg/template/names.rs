@@ -11,6 +11,11 @@ pub(crate) fn slot_name(fingerprint: &str, slot: u32) -> String {
     format!("{PREFIX}{fingerprint}_{slot}")
 }
 
+/// A slot whose sessions are the server's own.
+pub(crate) fn warm_name(fingerprint: &str, slot: u32) -> String {
+    format!("{PREFIX}{fingerprint}_warm_{slot}")
+}
+
 /// A clone that nobody has used yet, on a server of the user's. Its number is the key of its lock.
 pub(crate) fn spare_name(fingerprint: &str, number: u64) -> String {
     format!("{PREFIX}{fingerprint}_spare_{number:016x}")
