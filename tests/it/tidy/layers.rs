@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{code, offenders};
 
 /// Every room, each on top of those before it. A room of a room comes before the files that stand beside it.
-const ROOMS: [&str; 32] = [
+const ROOMS: [&str; 34] = [
     "error",
     "sys",
     "audit",
@@ -27,6 +27,8 @@ const ROOMS: [&str; 32] = [
     "pg::template",
     "pg::socket",
     "pg::slot",
+    "pg::forward",
+    "pg::warm",
     "pg::single",
     "pg::clone",
     "pg::reaper",

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::statements;
 use crate::pg::sandbox::Record;
-use crate::pg::server::{Address, Admin, quote_literal};
-use crate::pg::warm::APPLICATION;
+use crate::pg::server::{APPLICATION, Address, Admin, quote_literal};
 
 /// How long the server may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);

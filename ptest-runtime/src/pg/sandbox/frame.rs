@@ -32,7 +32,7 @@ const LARGE_BIND: usize = 64 * 1024;
 
 /// What stands next in a stream.
 #[derive(Debug)]
-pub(in crate::pg) enum Piece {
+pub(crate) enum Piece {
     /// A whole frame, header included.
     Frame(Frame),
     /// The first portion of a frame too large to wait for; `Data` follows.
@@ -43,21 +43,21 @@ pub(in crate::pg) enum Piece {
 
 /// A frame, or the head of one.
 #[derive(Debug)]
-pub(in crate::pg) struct Frame {
+pub(crate) struct Frame {
     bytes: BytesMut,
 }
 
 impl Frame {
-    pub(in crate::pg) fn tag(&self) -> u8 {
+    pub(crate) fn tag(&self) -> u8 {
         self.bytes[0]
     }
 
-    pub(in crate::pg) fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[5..]
     }
 
     /// The frame with its header.
-    pub(in crate::pg) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -69,8 +69,8 @@ impl Frame {
 
 /// The receiving end of a stream.
 #[derive(Debug)]
-pub(in crate::pg) struct Input {
-    pub(in crate::pg) buffer: BytesMut,
+pub(crate) struct Input {
+    pub(crate) buffer: BytesMut,
     /// Tags whose frames are handed on in portions.
     streamed: &'static [u8],
     /// How long a frame with a tag may be; `None`: there is no such tag.
@@ -81,12 +81,12 @@ pub(in crate::pg) struct Input {
 
 impl Input {
     /// The receiving end of a client: copy data streams.
-    pub(in crate::pg) fn of_client() -> Self {
+    pub(crate) fn of_client() -> Self {
         Input { buffer: BytesMut::with_capacity(8 * 1024), streamed: b"d", limit: limit_of_client, missing: 0 }
     }
 
     /// The receiving end of a server: rows and copy data stream.
-    pub(in crate::pg) fn of_server() -> Self {
+    pub(crate) fn of_server() -> Self {
         Input { buffer: BytesMut::with_capacity(16 * 1024), streamed: b"Dd", limit: limit_of_server, missing: 0 }
     }
 
@@ -101,7 +101,7 @@ impl Input {
     }
 
     /// Cuts the next piece off what has arrived.
-    pub(in crate::pg) fn next(&mut self) -> io::Result<Option<Piece>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Piece>> {
         let run = self.take_streamed()?;
         if run.is_some() {
             return Ok(run);
@@ -175,7 +175,7 @@ fn length(bytes: &[u8]) -> usize {
 }
 
 /// Writes a simple query.
-pub(in crate::pg) fn put_query(out: &mut BytesMut, sql: &[u8]) {
+pub(crate) fn put_query(out: &mut BytesMut, sql: &[u8]) {
     put(out, b'Q', |b| put_cstr(b, sql));
 }
 
@@ -222,7 +222,7 @@ pub(super) fn put_ready(out: &mut BytesMut, status: u8) {
 
 /// An error or a notice that the sandbox itself sends (PostgreSQL manual, section 55.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::pg) struct Report {
+pub(crate) struct Report {
     pub(super) severity: &'static str,
     pub(super) code: &'static str,
     pub(super) message: String,
@@ -243,11 +243,11 @@ impl Report {
         Report { severity: "NOTICE", ..Report::error(code, message) }
     }
 
-    pub(in crate::pg) fn fatal(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn fatal(code: &'static str, message: impl Into<String>) -> Self {
         Report { severity: "FATAL", ..Report::error(code, message) }
     }
 
-    pub(in crate::pg) fn put(&self, out: &mut BytesMut) {
+    pub(crate) fn put(&self, out: &mut BytesMut) {
         let tag = if matches!(self.severity, "WARNING" | "NOTICE") { b'N' } else { b'E' };
         put(out, tag, |b| {
             let mut field = |kind: u8, text: &str| {
@@ -286,7 +286,7 @@ pub(super) fn take_u8(body: &mut &[u8]) -> Option<u8> {
 }
 
 /// Takes a string off the front of a body, without its end.
-pub(in crate::pg) fn take_cstr<'a>(body: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn take_cstr<'a>(body: &mut &'a [u8]) -> Option<&'a [u8]> {
     let end = body.iter().position(|b| *b == 0)?;
     let text = &body[..end];
     body.advance(end + 1);

@@ -87,14 +87,14 @@ pub(crate) struct SessionState {
 
 /// The log of one sandbox.
 #[derive(Debug, Default)]
-pub(in crate::pg) struct Log(RefCell<Record>);
+pub(crate) struct Log(RefCell<Record>);
 
 impl Log {
-    pub(in crate::pg) fn copy(&self) -> Record {
+    pub(crate) fn copy(&self) -> Record {
         self.0.borrow().clone()
     }
 
-    pub(in crate::pg) fn take(&self) -> Record {
+    pub(crate) fn take(&self) -> Record {
         self.0.take()
     }
 
@@ -133,7 +133,7 @@ impl Log {
     }
 
     /// What a session has run last, perhaps cut.
-    pub(in crate::pg) fn last_statement(&self, session: u32) -> String {
+    pub(crate) fn last_statement(&self, session: u32) -> String {
         let record = self.0.borrow();
         let last = record.entries.iter().rfind(|entry| entry.session == session);
         last.map(|entry| String::from_utf8_lossy(&entry.said.text.sql).into_owned()).unwrap_or_default()

@@ -56,12 +56,12 @@ mod defaults;
 mod deviations;
 mod expect;
 mod extended;
-pub(in crate::pg) mod frame;
+pub(crate) mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod leftover;
 mod list;
-pub(in crate::pg) mod log;
+pub(crate) mod log;
 mod mark;
 mod modes;
 mod names;
@@ -73,7 +73,7 @@ mod settings;
 mod signals;
 mod sql;
 mod startup;
-pub(in crate::pg) mod tap;
+pub(crate) mod tap;
 mod turn;
 mod watch;
 

@@ -14,7 +14,7 @@ const NAMES: usize = 1000;
 
 /// What watches one client.
 #[derive(Debug, Default)]
-pub(in crate::pg) struct Tap {
+pub(crate) struct Tap {
     /// `None`: the client has no session yet.
     log: Option<Rc<Log>>,
     session: u32,
@@ -45,21 +45,21 @@ enum Pending {
 
 impl Tap {
     /// The client has become a session.
-    pub(in crate::pg) fn begin(&mut self, log: &Rc<Log>, session: u32) {
+    pub(crate) fn begin(&mut self, log: &Rc<Log>, session: u32) {
         log.session(session, |_| {});
         self.log = Some(Rc::clone(log));
         self.session = session;
     }
 
     /// The session waits for the turn to run this.
-    pub(in crate::pg) fn waits(&mut self, sql: &str) {
+    pub(crate) fn waits(&mut self, sql: &str) {
         let Some(log) = &self.log else { return };
         let said = Said { text: Text::new(sql.as_bytes()), bind: Vec::new() };
         log.session(self.session, |session| session.waits = Some((Instant::now(), said)));
     }
 
     /// The wait is over.
-    pub(in crate::pg) fn waited(&mut self) {
+    pub(crate) fn waited(&mut self) {
         let Some(log) = &self.log else { return };
         let mut waited = Duration::ZERO;
         log.session(self.session, |session| {
@@ -75,7 +75,7 @@ impl Tap {
     }
 
     /// The client has sent a frame.
-    pub(in crate::pg) fn sent(&mut self, frame: &Frame) {
+    pub(crate) fn sent(&mut self, frame: &Frame) {
         let Some(log) = self.log.clone() else { return };
         if self.skipping && frame.tag() != b'S' {
             return;
@@ -132,7 +132,7 @@ impl Tap {
     }
 
     /// These bytes wait for the client: looks at what has come since the last time. A frame without rows is never cut.
-    pub(in crate::pg) fn look(&mut self, out: &[u8]) {
+    pub(crate) fn look(&mut self, out: &[u8]) {
         let Some(log) = self.log.clone() else { return };
         let mut new = &out[self.seen.min(out.len())..];
         self.seen = out.len();
@@ -154,7 +154,7 @@ impl Tap {
     }
 
     /// Some of those bytes have gone.
-    pub(in crate::pg) fn left(&mut self, waiting: usize) {
+    pub(crate) fn left(&mut self, waiting: usize) {
         self.seen = waiting;
     }
 

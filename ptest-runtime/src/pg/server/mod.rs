@@ -23,6 +23,9 @@ use std::io;
 
 use crate::error::{Class, Failure};
 
+/// What ptest's own sessions in the databases of tests are called (`application_name`).
+pub(crate) const APPLICATION: &str = "ptest";
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
     #[error(transparent)]

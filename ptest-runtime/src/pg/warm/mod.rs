@@ -28,4 +28,3 @@ mod replace;
 mod restorer;
 
 pub(crate) use registry::lease;
-pub(crate) use restorer::APPLICATION;

@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 use super::copies::Copies;
 use super::image::{ASK, CLEAN, GLANCE, IN_USE, Image};
 use super::plan::PutBack;
-use crate::pg::server::{BackendKey, Connection, QueryError, quote_ident, quote_literal};
+use crate::pg::server::{APPLICATION, BackendKey, Connection, QueryError, quote_ident, quote_literal};
 use crate::pg::template::facts::Facts;
-
-/// The name of ptest's own sessions in the databases of tests.
-pub(crate) const APPLICATION: &str = "ptest";
 
 /// What the session has: settings of the database or its user do not count, triggers and rules do not run, and nothing of its own
 /// has to be on a disk before something of the test's is: the log keeps the order.
