@@ -41,7 +41,8 @@ async fn a_lent_pool(pool: &mut PgPool) -> sqlx::Result<()> {
 }
 
 #[ptest::db_test(migrations = "tests/it/migrations")]
-async fn many_connections_of_a_pool(pool: PgPool) -> sqlx::Result<()> {
+async fn many_connections_of_a_pool(pool: PgPoolOptions, connect: PgConnectOptions) -> sqlx::Result<()> {
+    let pool = pool.max_connections(10).connect_with(connect).await?;
     let mut connections = Vec::new();
     for _ in 0..10 {
         connections.push(pool.acquire().await?);
@@ -84,6 +85,18 @@ async fn a_transaction(mut tx: Transaction<'static, Postgres>) -> sqlx::Result<(
 async fn a_lent_transaction(tx: &mut Transaction<'static, Postgres>) -> sqlx::Result<()> {
     insert_first(&mut **tx).await?;
     // Left open: the end of the test ends it.
+    Ok(())
+}
+
+/// A suite written for `#[sqlx::test]` may rely on it: its sixth connection waits for one of the five.
+#[ptest::db_test(migrations = "tests/it/migrations")]
+async fn a_pool_is_as_large_as_that_of_sqlx_test(pool: PgPool) -> sqlx::Result<()> {
+    assert_eq!(pool.options().get_max_connections(), 5);
+    let mut lent = Vec::new();
+    for _ in 0..5 {
+        lent.push(pool.acquire().await?);
+    }
+    assert!(pool.try_acquire().is_none());
     Ok(())
 }
 

@@ -58,9 +58,9 @@ macro_rules! params {
             }
         }
 
-        /// As `#[sqlx::test]` has them, but for its connection limits: sessions of the sandbox cost the server nothing.
+        /// Of the size of `#[sqlx::test]`'s, so that a suite that passes with it has as many connections here.
         fn pool_options() -> PgPoolOptions {
-            PgPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(30))
+            PgPoolOptions::new().max_connections(5).acquire_timeout(Duration::from_secs(30))
         }
 
         pub(crate) fn connect_options(address: &Address, database: &str) -> PgConnectOptions {
