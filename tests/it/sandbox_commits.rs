@@ -59,7 +59,7 @@ fn a_session_authorization_leaves_the_role_for_as_long(url: PgUrl) {
     assert_eq!(a.query(who), "(f,f) SELECT 1 I");
 }
 
-#[ptest::db_test(migrations = false)]
+#[ptest::db_test(migrations = false, audit(deferred_constraint = "off"))]
 fn a_constraint_is_deferred_in_the_transaction_that_makes_it(url: PgUrl) {
     let mut a = Wire::connect(url.as_str());
     a.query(CHILD);

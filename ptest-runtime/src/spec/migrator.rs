@@ -18,7 +18,7 @@ use crate::sys::BoxFuture;
 ///
 /// impl ptest::Migrator for ByScript {
 ///     fn fingerprint(&self) -> String {
-///         include_str!("../Cargo.toml").to_owned() // the script, and what it reads
+///         include_str!("../../Cargo.toml").to_owned() // the script, and what it reads
 ///     }
 ///
 ///     async fn migrate(&self, url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
