@@ -119,7 +119,9 @@ fn what_a_killed_test_reports_late_is_not_the_next_ones() {
         create table made (by text); insert into made values ('me');";
     let package = Package::new(&[("migrations/1_tables.sql", tables)]);
     let url = server.tcp("postgres").replace("/app", "/postgres");
-    let on = |name: &str| Rerun::test(name).package(&package).env("PTEST_DATABASE_URL", &url);
+    // The helper would lend the backend of another slot.
+    let on =
+        |name: &str| Rerun::test(name).package(&package).env("PTEST_DATABASE_URL", &url).env("PTEST_HELPER", "off");
     let mut locks = server.connect_to("postgres").unwrap();
     for attempt in 0..40 {
         let mut killed = on("processes::inner::writes_much").start();
