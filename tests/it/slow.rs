@@ -3,6 +3,8 @@
 //!
 //! It shares its helpers with `main.rs`, and the suites that `servers` runs again on servers of other kinds.
 
+#![allow(dead_code, reason = "what both binaries share is used by one or the other")]
+
 mod disk;
 mod isolation;
 mod package;
